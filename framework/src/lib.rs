@@ -1,0 +1,1 @@
+//! What a stream processor is written against.
