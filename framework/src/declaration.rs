@@ -1,0 +1,99 @@
+//! What a processor declares of itself: plain data that the derive writes and the runtime reads.
+
+use std::time::Duration;
+
+use crate::{ErrorClass, EventType};
+
+/// The declaration of a processor, made by `#[derive(StreamProcessor)]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declaration {
+    /// The processor's name, part of its consumer group: `risk-manager`.
+    pub name: &'static str,
+    /// What it reads, one entry a topic.
+    pub inputs: &'static [Input],
+    /// Topics whose latest value per key it may look up.
+    pub tables: &'static [Table],
+    /// What it may emit.
+    pub outputs: &'static [Output],
+    /// The version of its state's schema, at least 1.
+    pub state_version: u32,
+    /// Which events wait for each other; by key unless declared otherwise.
+    pub order: Order,
+    /// How many attempts run at once in one process; 100 unless declared otherwise.
+    pub concurrency: usize,
+    /// How long one attempt may take; 30 s unless declared otherwise.
+    pub timeout: Duration,
+    /// Where the retries differ from the defaults of their class.
+    pub retries: &'static [RetryRule],
+    /// Whether events are handled once per id; not unless declared.
+    pub dedup: Option<Dedup>,
+}
+
+impl Declaration {
+    /// How many attempts run at once where nothing is declared.
+    pub const DEFAULT_CONCURRENCY: usize = 100;
+    /// How long an attempt may take where nothing is declared.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+}
+
+/// One topic that a processor reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input {
+    /// The declared name of the topic.
+    pub topic: &'static str,
+    /// The event types that it takes from there.
+    pub events: &'static [EventType],
+}
+
+/// One topic that a processor looks values up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// The declared name of the topic.
+    pub topic: &'static str,
+    /// The event type of its values.
+    pub event: EventType,
+}
+
+/// One kind of event that a processor emits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// The declared name of the topic.
+    pub topic: &'static str,
+    /// The event type.
+    pub event: EventType,
+}
+
+/// Which events are handled one after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Those with the same key.
+    #[default]
+    Key,
+    /// Those of the same partition.
+    Partition,
+    /// None.
+    None,
+}
+
+/// A deviation from the default retries of one class, or of all that are retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryRule {
+    /// The class; `None` is every class that is retried at all.
+    pub class: Option<ErrorClass>,
+    /// How many attempts in all, the first included.
+    pub attempts: Option<u32>,
+    /// The first wait and the longest.
+    pub backoff: Option<(Duration, Duration)>,
+}
+
+/// Handling each event id once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dedup {
+    /// How long an id is remembered; 24 h unless declared otherwise.
+    pub ttl: Duration,
+}
+
+impl Dedup {
+    /// How long an id is remembered where nothing is declared.
+    pub const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
+}

@@ -1,0 +1,6 @@
+//! Deciding, apart from doing: pure types without clock or I/O, held by property tests.
+
+pub mod ledger;
+pub mod restart_budget;
+pub mod retry;
+pub mod watermark;

@@ -1,0 +1,203 @@
+//! The offset watermark: up to where everything is settled, and what is settled above it.
+
+use std::{collections::VecDeque, fmt, str::FromStr};
+
+use crate::Offset;
+
+/// How far a group has come in one partition of one topic: all below `next` is settled, and so is what
+/// `above` lists. This is what is stored; written as `1;next;a-b,c` (version, then the two).
+///
+/// ```
+/// use pandaflow::policy::watermark::Progress;
+/// let progress: Progress = "1;10;12-14,17".parse().unwrap();
+/// assert!(progress.is_settled(pandaflow::Offset(13)) && !progress.is_settled(pandaflow::Offset(11)));
+/// assert_eq!(progress.to_string(), "1;10;12-14,17");
+/// assert!("2;10;".parse::<Progress>().is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The first offset that is not settled.
+    pub next: Offset,
+    /// Closed ranges of settled offsets above `next`, ascending, not touching each other.
+    pub above: Vec<(Offset, Offset)>,
+}
+
+/// A stored progress that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no stored progress: {reason}")]
+pub struct ProgressError {
+    text: String,
+    reason: &'static str,
+}
+
+impl Progress {
+    /// Everything below `next` is settled, nothing above.
+    #[must_use]
+    pub fn at(next: Offset) -> Self {
+        Self { next, above: Vec::new() }
+    }
+
+    /// Whether the record at `offset` is settled.
+    #[must_use]
+    pub fn is_settled(&self, offset: Offset) -> bool {
+        offset < self.next || {
+            let after = self.above.partition_point(|(first, _)| *first <= offset);
+            after > 0 && offset <= self.above[after - 1].1
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1;{};", self.next)?;
+        for (place, (first, last)) in self.above.iter().enumerate() {
+            if place > 0 {
+                f.write_str(",")?;
+            }
+            if first == last {
+                write!(f, "{first}")?;
+            } else {
+                write!(f, "{first}-{last}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Progress {
+    type Err = ProgressError;
+
+    fn from_str(text: &str) -> Result<Self, ProgressError> {
+        let broken = |reason| ProgressError { text: text.chars().take(64).collect(), reason };
+        let number = |digits: &str| digits.parse().map(Offset).map_err(|_| broken("not a number"));
+        let mut parts = text.split(';');
+        if parts.next() != Some("1") {
+            return Err(broken("its version is not 1"));
+        }
+        let next = number(parts.next().unwrap_or_default())?;
+        let mut above: Vec<(Offset, Offset)> = Vec::new();
+        for range in parts.next().unwrap_or_default().split(',').filter(|range| !range.is_empty()) {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let (first, last) = (number(first)?, number(last)?);
+            let floor = above.last().map_or(next, |(_, last)| *last);
+            if first <= floor || last < first {
+                return Err(broken("its ranges are not in order"));
+            }
+            above.push((first, last));
+        }
+        Ok(Self { next, above })
+    }
+}
+
+/// Names an event that was taken in until it is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What the watermark says of a record that comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeIn {
+    /// New: handle it, then settle the ticket.
+    New(Ticket),
+    /// Settled before: pass it over without counting it again.
+    Settled,
+}
+
+/// Follows one partition of one topic. Records come in with rising offsets, not always without gaps, and
+/// are settled in any order. Invariant 1: [`Watermark::progress`] never passes one that is not settled.
+///
+/// ```
+/// use pandaflow::{Offset, policy::watermark::{Progress, TakeIn, Watermark}};
+/// let mut watermark = Watermark::new(Progress::at(Offset(4)));
+/// let TakeIn::New(four) = watermark.take_in(Offset(4)) else { panic!() };
+/// let TakeIn::New(five) = watermark.take_in(Offset(5)) else { panic!() };
+/// watermark.settle(five);
+/// assert_eq!(watermark.progress().to_string(), "1;4;5");
+/// watermark.settle(four);
+/// assert_eq!(watermark.progress(), Progress::at(Offset(6)));
+/// ```
+#[derive(Debug)]
+pub struct Watermark {
+    restored: Progress,
+    next: Offset,
+    /// One slot a record taken in, from the oldest that is not settled; `true` once settled.
+    slots: VecDeque<(Offset, bool)>,
+    /// The ticket of the first slot.
+    first: u64,
+}
+
+impl Watermark {
+    /// Goes on from a stored progress.
+    #[must_use]
+    pub fn new(restored: Progress) -> Self {
+        Self { next: restored.next, restored, slots: VecDeque::new(), first: 0 }
+    }
+
+    /// Takes in the record at `offset`, which must be above all that came in before.
+    pub fn take_in(&mut self, offset: Offset) -> TakeIn {
+        let last = self.slots.back().map_or(self.next.0, |(last, _)| last.0 + 1);
+        if offset.0 < last {
+            return TakeIn::Settled;
+        }
+        let settled = self.restored.is_settled(offset);
+        self.slots.push_back((offset, settled));
+        let ticket = Ticket(self.first + self.slots.len() as u64 - 1);
+        if settled {
+            self.advance();
+            TakeIn::Settled
+        } else {
+            TakeIn::New(ticket)
+        }
+    }
+
+    /// Settles a record. Settling it again changes nothing.
+    pub fn settle(&mut self, ticket: Ticket) {
+        let place = ticket.0.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(slot) = place.and_then(|place| self.slots.get_mut(place)) {
+            slot.1 = true;
+            self.advance();
+        }
+    }
+
+    fn advance(&mut self) {
+        while let Some((offset, true)) = self.slots.front() {
+            self.next = offset.next();
+            self.slots.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// How many records are taken in and lie at or above the watermark.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The first offset that is not settled.
+    #[must_use]
+    pub fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// What may be stored now.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let mut above: Vec<(Offset, Offset)> = Vec::new();
+        let mut joins = false;
+        for (offset, settled) in &self.slots {
+            match above.last_mut() {
+                Some(range) if *settled && joins => range.1 = *offset,
+                _ if *settled => above.push((*offset, *offset)),
+                _ => {}
+            }
+            joins = *settled;
+        }
+        // What was settled in an earlier life and has not come in again yet.
+        let seen = self.slots.back().map_or(self.next.0, |(last, _)| last.0 + 1);
+        for (first, last) in &self.restored.above {
+            if last.0 >= seen {
+                above.push((Offset(first.0.max(seen)), *last));
+            }
+        }
+        Progress { next: self.next, above }
+    }
+}

@@ -1,0 +1,103 @@
+//! The ports: what the runtime asks of a transport. Memory and embedded implement them, and brokers will.
+//!
+//! Methods return futures that own what they need, so that a caller may hold many at once. None of them may
+//! block the thread that calls it.
+
+mod dead_letters;
+mod dedup;
+mod settlement;
+mod source;
+mod states;
+mod table;
+
+pub use dead_letters::{DeadLetterFilter, DeadLetterId, DeadLetterStore, Filing, StoredDeadLetter};
+pub use dedup::{Claim, DedupStore, Verdict};
+pub use settlement::{
+    Acquired, AttemptChange, FailedAttempts, Mark, Owner, SettleError, SettleErrorKind, Settlement,
+    SettlementStore, StateChange, Unsettled,
+};
+pub use source::{Assignee, Assignment, Batch, Demand, Source, Subscription, SubscriptionRequest};
+pub use states::StateStore;
+pub use table::{TableSource, TableView};
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::{Group, Offset, Partition, TopicName};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{store}: {message}")]
+pub struct StoreError {
+    /// Which store, such as `embedded log`.
+    pub store: &'static str,
+    /// What went wrong and where.
+    pub message: String,
+}
+
+/// A topic to be there, under its full name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicToCreate {
+    /// The full name.
+    pub topic: TopicName,
+    /// How many partitions.
+    pub partitions: u32,
+    /// How long a record is kept at least.
+    pub retention: std::time::Duration,
+    /// Whether the latest record per key is to be looked up.
+    pub table: bool,
+}
+
+/// How far a group is behind in one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lag {
+    /// The group.
+    pub group: Group,
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: Partition,
+    /// The first offset that the group has not settled.
+    pub next: Offset,
+    /// The offset that the next record will get.
+    pub end: Offset,
+}
+
+impl Lag {
+    /// Records that the group has not settled.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.end.0.saturating_sub(self.next.0)
+    }
+}
+
+/// One transport with all its ports, as the runtime takes it.
+pub trait Transport: Send + Sync + 'static {
+    /// Makes the topics that are not there.
+    fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Where events come from.
+    fn source(&self) -> Arc<dyn Source>;
+
+    /// Where effects become real.
+    fn settlement(&self) -> Arc<dyn SettlementStore>;
+
+    /// State per key.
+    fn states(&self) -> Arc<dyn StateStore>;
+
+    /// Ids that were seen.
+    fn dedup(&self) -> Arc<dyn DedupStore>;
+
+    /// Events that were given up on.
+    fn dead_letters(&self) -> Arc<dyn DeadLetterStore>;
+
+    /// The latest record per key of a topic, kept up to date.
+    fn tables(&self) -> Arc<dyn TableSource>;
+
+    /// How far each of `groups` is behind, all as of one instant.
+    fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>>;
+
+    /// Stops what the transport runs in the background, after all that it was given is done.
+    fn close(&self) -> BoxFuture<'static, ()>;
+}

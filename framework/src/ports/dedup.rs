@@ -1,0 +1,54 @@
+//! Dedup stores: which events a group has handled, or is handling.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    EventId, Group, Timestamp,
+    ports::{Owner, StoreError},
+};
+
+/// The first phase: an owner says that it is about to handle events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who.
+    pub owner: Owner,
+    /// What.
+    pub ids: Vec<EventId>,
+    /// Now.
+    pub now: Timestamp,
+    /// How long the claim holds. After that another owner may claim, so that a crash leads to another try.
+    pub lease: Duration,
+}
+
+/// What a claim got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody has it: handle it.
+    Fresh,
+    /// It is done: a duplicate.
+    Done,
+    /// Another owner holds it until then, or this owner claimed it already and has not ended it.
+    Leased {
+        /// When the lease ends.
+        until: Timestamp,
+    },
+}
+
+/// Remembers ids in two phases: claimed under a lease, then done. The second is written by settlements
+/// ([`crate::ports::Mark`]) where store and settlement share a transaction, and by [`DedupStore::done`] elsewhere.
+pub trait DedupStore: Send + Sync {
+    /// Claims ids; one verdict each, in order. An id that stands twice in one claim is `Fresh` once.
+    fn claim(&self, claim: Claim) -> BoxFuture<'static, Result<Vec<Verdict>, StoreError>>;
+
+    /// The marks of these events are settled: the claims are no longer needed.
+    fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Gives claims up without having handled the events.
+    fn release(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Ends every claim of earlier owners of a group's partition. Called when a partition is assigned by a
+    /// transport whose settlement fences them.
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>>;
+}

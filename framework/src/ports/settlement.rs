@@ -1,0 +1,146 @@
+//! Settlement: the one port through which effects become real.
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    DeadLetter, Epoch, EventId, Group, Offset, Outgoing, Partition, Timestamp, TopicName,
+    policy::{ledger::Ledger, watermark::Progress},
+    ports::StoreError,
+};
+use bytes::Bytes;
+
+/// Who settles: a task of a group, for one partition, in one assignment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The consumer group.
+    pub group: Group,
+    /// The partition number.
+    pub partition: Partition,
+    /// The assignment; a store refuses what an older one brings.
+    pub epoch: Epoch,
+}
+
+/// Effects that become real together, and the progress that goes with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Who settles.
+    pub owner: Owner,
+    /// Records to be appended, in order.
+    pub outputs: Vec<Outgoing>,
+    /// State to be written, at most one change a key.
+    pub states: Vec<StateChange>,
+    /// Event ids to be remembered.
+    pub marks: Vec<Mark>,
+    /// Events given up on, where the dead-letter store says that they go with the settlement.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Counts of failed attempts to be kept or dropped.
+    pub attempts: Vec<AttemptChange>,
+    /// How far the group has come, per topic, once all of the above is real.
+    pub progress: Vec<(TopicName, Progress)>,
+    /// The owner's ledger by then, without what is in flight.
+    pub ledger: Ledger,
+}
+
+/// The new state of a key; `None` removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// The key.
+    pub key: Bytes,
+    /// The state, encoded.
+    pub value: Option<Bytes>,
+}
+
+/// An event id to be remembered as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The event.
+    pub id: EventId,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// How often an event has failed, kept over restarts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempts {
+    /// The event's topic.
+    pub topic: TopicName,
+    /// The event's offset, in the owner's partition.
+    pub offset: Offset,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When the first failed.
+    pub first_failed: Timestamp,
+}
+
+/// A change of the counts of failed attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptChange {
+    /// Another attempt failed.
+    Failed(FailedAttempts),
+    /// The event has ended: its count is no longer needed.
+    Ended {
+        /// The event's topic.
+        topic: TopicName,
+        /// The event's offset.
+        offset: Offset,
+    },
+}
+
+/// What a new owner finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquired {
+    /// The new owner.
+    pub owner: Owner,
+    /// How far the group has come, per topic asked for.
+    pub progress: Vec<(TopicName, Progress)>,
+    /// The ledger as it was last settled.
+    pub ledger: Ledger,
+    /// Events that have failed and not ended.
+    pub attempts: Vec<FailedAttempts>,
+}
+
+/// What kind of trouble a settlement met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SettleErrorKind {
+    /// Nothing of it became real; the same may be tried again.
+    Retry,
+    /// The owner has been replaced: it must stop, and nothing of it became real.
+    Fenced,
+    /// It can't become real as it is; trying again won't help.
+    Refused,
+}
+
+/// Why a settlement did not become real.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not settled ({kind:?}): {source}")]
+pub struct SettleError {
+    /// What to do about it.
+    pub kind: SettleErrorKind,
+    /// What the store said.
+    pub source: StoreError,
+}
+
+/// A settlement that did not become real, given back whole.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// The settlement.
+    pub settlement: Settlement,
+    /// Why.
+    pub error: SettleError,
+}
+
+/// The store that settles.
+pub trait SettlementStore: Send + Sync {
+    /// Makes a new owner of a group's partition, fencing the one before, and tells how far the group has come.
+    fn acquire(
+        &self,
+        group: Group,
+        partition: Partition,
+        topics: Vec<TopicName>,
+    ) -> BoxFuture<'static, Result<Acquired, StoreError>>;
+
+    /// Makes a settlement real, all of it or nothing. Those of one owner become real in the order of the calls;
+    /// after one failed, later ones of the same owner fail too until the failed one has been tried again.
+    fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>>;
+}

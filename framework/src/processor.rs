@@ -1,0 +1,160 @@
+//! The processor contract: what a derived struct is to the runtime.
+
+use std::future::Future;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Classify, Context, Declaration, Event, EventId, EventType, Failure, Payload, Record, Tombstone,
+    codec::{Decode, DecodeError, Encode},
+};
+
+/// A step of the pipeline. Derive it; write [`Handle`] for each input yourself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a stream processor",
+    note = "add `#[derive(StreamProcessor)]` and `#[processor(name = \"..\", input(topic = \"..\", event = ..))]`"
+)]
+pub trait StreamProcessor: Sized + 'static {
+    /// What is kept per key; `()` if nothing is.
+    type State: KeyState;
+    /// Inputs, outputs and options.
+    const DECLARATION: Declaration;
+
+    /// Decodes a record of the input with index `input` in the declaration, and handles it.
+    fn attempt(
+        &mut self,
+        input: usize,
+        record: &Record,
+        ctx: &mut Context<Self>,
+    ) -> impl Future<Output = Result<(), Failure>>;
+
+    /// The id of a record's event without decoding the rest, for dedup.
+    fn peek_id(input: usize, record: &Record) -> Option<EventId>;
+}
+
+/// Handles events of one type.
+///
+/// The same event with the same state must have the same effects: a crash makes the runtime hand it over
+/// again, and only equal effects get equal ids. Take times from `event.meta.ts`, randomness from the event's id.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` declares an input of `{E}` but doesn't handle it",
+    label = "write `impl Handle<{E}> for {Self}`"
+)]
+pub trait Handle<E>: StreamProcessor {
+    /// What can go wrong, with a class.
+    type Error: Classify;
+
+    /// Handles one event: changes state and emits events through `ctx`.
+    ///
+    /// # Errors
+    /// An error throws away what was staged in `ctx`; its class decides whether there is another attempt.
+    fn handle(
+        &mut self,
+        event: Event<E>,
+        ctx: &mut Context<Self>,
+    ) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// Handles a null payload; counts as filtered unless written.
+    ///
+    /// # Errors
+    /// As [`Handle::handle`].
+    fn tombstone(
+        &mut self,
+        tombstone: Tombstone,
+        ctx: &mut Context<Self>,
+    ) -> impl Future<Output = Result<(), Self::Error>> {
+        let _ = tombstone;
+        ctx.filter();
+        async { Ok(()) }
+    }
+}
+
+/// What may be kept per key: made by default, copied before an attempt, written as JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the state of a processor",
+    note = "a state is `Default + Clone + Serialize + Deserialize`"
+)]
+pub trait KeyState: Default + Clone + Serialize + DeserializeOwned + 'static {}
+impl<T: Default + Clone + Serialize + DeserializeOwned + 'static> KeyState for T {}
+
+/// A processor that declared `state = ..`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` keeps no state",
+    note = "add `state = YourState` to `#[processor(..)]`"
+)]
+pub trait Stateful: StreamProcessor {}
+
+/// A processor that declared an output of `E`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't declare an output of `{E}`",
+    note = "add `output(topic = \"..\", event = {E})` to `#[processor(..)]` of `{Self}`"
+)]
+pub trait Emits<E: Payload>: StreamProcessor {
+    /// The index of the output in the declaration.
+    const OUTPUT: usize;
+    /// How it is written.
+    type Format: Encode<E>;
+}
+
+/// A processor that declared a table of `E`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't declare a table of `{E}`",
+    note = "add `table(topic = \"..\", event = {E})` to `#[processor(..)]` of `{Self}`"
+)]
+pub trait LooksUp<E: Payload>: StreamProcessor {
+    /// The index of the table in the declaration.
+    const TABLE: usize;
+    /// How its values are read.
+    type Format: Decode<E>;
+}
+
+/// Decodes a record as `E` in format `F` and hands it to the processor. Called by derived code.
+///
+/// # Errors
+/// The bytes don't fit, or the handler failed.
+pub async fn attempt<P, E, F>(processor: &mut P, record: &Record, ctx: &mut Context<P>) -> Result<(), Failure>
+where
+    P: Handle<E>,
+    E: Payload,
+    F: Decode<E>,
+{
+    let outcome = match &record.value {
+        Some(value) => {
+            let event = F::decode(record, value)?;
+            ctx.begin(&event.meta);
+            processor.handle(event, ctx).await
+        }
+        None => {
+            ctx.begin_tombstone(record);
+            let tombstone = Tombstone {
+                key: record.key.clone(),
+                position: record.position(),
+                timestamp: record.timestamp,
+            };
+            processor.tombstone(tombstone, ctx).await
+        }
+    };
+    outcome.map_err(|error| Failure::of(&error))
+}
+
+/// Which of `types` the record's envelope holds, for a topic with several event types. Called by derived code.
+/// A tombstone, which has no type, goes to the first.
+///
+/// # Errors
+/// None of them, or no envelope at all.
+pub fn event_type_of(record: &Record, types: &[EventType]) -> Result<usize, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Type<'a> {
+        #[serde(rename = "type", borrow)]
+        event_type: std::borrow::Cow<'a, str>,
+    }
+    let Some(value) = &record.value else { return Ok(0) };
+    let mut reader = serde_json::Deserializer::from_slice(value);
+    let found: Type<'_> =
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| DecodeError::json(&error))?;
+    types.iter().position(|event_type| event_type.as_str() == found.event_type).ok_or_else(|| {
+        let known: Vec<_> = types.iter().map(|known| known.as_str()).collect();
+        let found: String = found.event_type.chars().take(64).collect();
+        DecodeError::Other(format!("type: found {found:?}, this input takes {}", known.join(", "))).into()
+    })
+}

@@ -1,0 +1,57 @@
+//! A record: what a source delivers and the log keeps, undecoded.
+
+use bytes::Bytes;
+
+use crate::{Headers, Offset, Partition, Position, Timestamp, TopicName};
+
+/// One record of a topic's partition, as it lies in the log.
+///
+/// Cloning is cheap: keys and values are reference-counted bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The full name of the topic, namespace included.
+    pub topic: TopicName,
+    /// The partition of the topic.
+    pub partition: Partition,
+    /// The record's offset in its partition.
+    pub offset: Offset,
+    /// When the producer made it, in milliseconds since the epoch.
+    pub timestamp: Timestamp,
+    /// The partition key; `None` where the producer gave none.
+    pub key: Option<Bytes>,
+    /// The payload; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// Names and values written beside the payload, for others to read.
+    pub headers: Headers,
+}
+
+impl Record {
+    /// Where the record lies.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
+
+    /// The bytes that this record holds against a budget: key, value and headers.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + self.headers.size()
+    }
+}
+
+/// A record on its way out, before the log has given it an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The full name of the topic, namespace included.
+    pub topic: TopicName,
+    /// When its event happened, in milliseconds since the epoch.
+    pub timestamp: Timestamp,
+    /// The partition key; the partitioner takes the partition from it.
+    pub key: Option<Bytes>,
+    /// The payload; `None` is a tombstone.
+    pub value: Option<Bytes>,
+    /// Names and values written beside the payload, for others to read.
+    pub headers: Headers,
+}
