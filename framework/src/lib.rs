@@ -60,6 +60,7 @@ pub mod ports;
 mod position;
 pub mod processor;
 mod record;
+pub mod settings;
 mod timestamp;
 mod topic;
 mod traceparent;
