@@ -121,7 +121,7 @@ where
     let outcome = match &record.value {
         Some(value) => {
             let event = F::decode(record, value)?;
-            ctx.begin(&event.meta);
+            ctx.begin(E::TYPE, &event.meta);
             processor.handle(event, ctx).await
         }
         None => {
