@@ -6,7 +6,7 @@ use pandaflow::Timestamp;
 
 use super::{
     ForgetSource, ForgetTask, HealthReport, Phase, ReadHealth, ReportArbiter, ReportComponent, ReportPhase,
-    ReportProcessor, ReportProgress, SourceBeat, SupervisorBeat, TaskKey, TaskProgress,
+    ReportProcessor, ReportProgress, SourceBeat, Status, SupervisorBeat, TaskKey, TaskProgress,
 };
 use crate::mailbox::{Mailbox, MailboxError};
 
@@ -52,6 +52,16 @@ impl HealthHandle {
     /// Says how a component is; to be called when that changes, or at intervals.
     pub fn component(&self, report: ReportComponent) {
         self.to.component.tell_past_bound(report);
+    }
+
+    /// Says that a component is well.
+    pub fn healthy(&self, component: &str) {
+        self.component(ReportComponent::new(component, Status::Healthy, "it answers".into()));
+    }
+
+    /// Says that a component doesn't do what it should.
+    pub fn failing(&self, component: &str, message: &str) {
+        self.component(ReportComponent::new(component, Status::Failing, message.to_owned()));
     }
 
     /// Says how a processor is; to be called when that changes.
