@@ -1,6 +1,6 @@
 //! Much, and much at once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use pandaflow::{
@@ -91,9 +91,9 @@ pub async fn a_chain_of_groups_passes_everything_on_once(stage: Stage) {
         stage.topic("paper.second", 1).await,
         stage.topic("paper.third", 1).await,
     ];
-    let stage = Arc::new(stage);
+    let stage = &stage;
     let step = |from: usize| {
-        let (stage, topics) = (Arc::clone(&stage), topics.clone());
+        let topics = topics.clone();
         async move {
             let mut member = stage.subscribe(topics[from].as_str(), &[&topics[from]]);
             let task = member.assigned_one().await;
