@@ -72,7 +72,7 @@ impl MemoryTransport {
         self.core.lose(group, partition);
     }
 
-    /// Gives a partition to the group's subscription in a new epoch. An owner that still has it loses it.
+    /// Gives a partition to the group's subscription in a new epoch, and starts it over if it has it.
     pub fn assign_again(&self, group: &Group, partition: Partition) {
         self.core.assign_again(group, partition);
     }
