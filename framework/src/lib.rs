@@ -63,6 +63,8 @@ mod record;
 mod timestamp;
 mod topic;
 mod traceparent;
+#[cfg(feature = "trading")]
+pub mod trading;
 
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Effects, Scope, trace_headers};
