@@ -69,6 +69,8 @@ pub mod settings;
 mod timestamp;
 mod topic;
 mod traceparent;
+#[cfg(feature = "trading")]
+pub mod trading;
 
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Effects, Scope, trace_headers};

@@ -1,0 +1,5 @@
+//! The parts of the trading pipeline that its program is put together from.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod feed;
