@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What runs a pandaflow processor.
+
+pub mod transport;

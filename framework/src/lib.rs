@@ -41,6 +41,7 @@
 // The derives name this crate by its own name, also when it uses them itself.
 extern crate self as pandaflow;
 
+mod clock;
 pub mod codec;
 mod context;
 mod dead_letter;
@@ -64,6 +65,7 @@ mod timestamp;
 mod topic;
 mod traceparent;
 
+pub use clock::{Clock, SystemClock};
 pub use context::{Context, Effects, Scope, trace_headers};
 pub use dead_letter::{DeadLetter, Origin, ReplayAdvice, Tries};
 pub use declaration::{Declaration, Dedup, Input, Order, Output, RetryRule, Table};
