@@ -1,6 +1,7 @@
 //! Codecs: how a record's bytes become an event and back.
 
-use bytes::Bytes;
+/// What codecs write; shared, cheap to clone.
+pub use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{

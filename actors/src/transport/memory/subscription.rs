@@ -160,6 +160,11 @@ impl Membership {
 struct MemorySubscription(Arc<Membership>);
 
 impl Subscription for MemorySubscription {
+    fn restart(&self, partition: Partition) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.0.assign(partition);
+        std::future::ready(Ok(())).boxed()
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
         for partition in self.0.partitions() {
             self.0.revoke(partition);
