@@ -108,6 +108,7 @@ impl Runtime {
             cached_keys: config.cached_keys,
             lease: config.lease,
             restarts: config.restarts,
+            concurrency: config.concurrency,
             board: Board::default(),
         };
         let (hosts, names) = hosts(program, &plan, &surroundings).await?;

@@ -11,6 +11,8 @@ use super::OnProcessorFailure;
 pub struct RuntimeConfig {
     /// Threads that run tasks; as many as there are cores by default. 0 runs all on the calling thread (test kit).
     pub arbiters: usize,
+    /// Attempts of each processor at once, in place of what it declares; `None` by default.
+    pub concurrency: Option<NonZeroUsize>,
     /// Events of one task that are taken in and not settled, at most; 4,096 by default.
     pub in_flight_events: usize,
     /// Bytes of their records, at most; 8 MiB by default.
@@ -33,6 +35,7 @@ impl Default for RuntimeConfig {
     fn default() -> Self {
         Self {
             arbiters: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            concurrency: None,
             in_flight_events: 4_096,
             in_flight_bytes: 8 << 20,
             settle_events: 1_000,

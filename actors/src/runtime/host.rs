@@ -53,7 +53,16 @@ pub(crate) struct Surroundings {
     pub(crate) cached_keys: std::num::NonZeroUsize,
     pub(crate) lease: Duration,
     pub(crate) restarts: RestartLimits,
+    /// Attempts of each processor at once, in place of what it declares.
+    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
     pub(crate) board: Board,
+}
+
+impl Surroundings {
+    /// How many attempts of a processor run at once.
+    fn concurrency(&self, declared: usize) -> usize {
+        self.concurrency.map_or(declared, std::num::NonZeroUsize::get)
+    }
 }
 
 /// Who the host is.
@@ -118,7 +127,7 @@ impl<P: StreamProcessor> Host<P> {
         let log = parts.surroundings.log.new(o!(
             "processor" => declaration.name, "namespace" => parts.namespace.to_string()));
         Self {
-            permits: Arc::new(Semaphore::new(declaration.concurrency)),
+            permits: Arc::new(Semaphore::new(parts.surroundings.concurrency(declaration.concurrency))),
             routes: Routes::default(),
             subscription: None,
             budgets: BTreeMap::new(),
@@ -287,6 +296,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
         let partition = acquired.owner.partition;
         let task =
             TaskKey { namespace: self.namespace.clone(), processor: declaration.name.into(), partition };
+        let concurrency = self.around.concurrency(declaration.concurrency);
         let entry = self.around.board.enter(task.clone());
         let telemetry = TaskTelemetry::new(
             self.around.services.metrics.clone(),
@@ -341,7 +351,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             demand: assignment.demand,
             limits: self.around.limits,
             host: self.host,
-            concurrency: declaration.concurrency,
+            concurrency,
         }
     }
 }
