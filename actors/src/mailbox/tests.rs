@@ -1,4 +1,4 @@
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, Context, Handler};
 use tokio::sync::watch;
 
 use super::*;
