@@ -20,6 +20,6 @@ pub use program::Program;
 pub use publisher::Publisher;
 pub use runtime::{
     ArbiterNews, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
-    StateError,
+    StateError, decode_state,
 };
 pub use services::{Services, ServicesConfig};
