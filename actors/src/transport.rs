@@ -1,0 +1,4 @@
+//! Transports: the implementations of [`pandaflow::ports::Transport`].
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
