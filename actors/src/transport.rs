@@ -1,4 +1,5 @@
-//! Transports: the implementations of [`pandaflow::ports::Transport`].
+//! Transports: where events lie, and where effects become real.
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod memory;

@@ -55,6 +55,16 @@ impl EventType {
         Self(name)
     }
 
+    /// Equality, for constants.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        let mut i = 0;
+        while i < one.len() && i < other.len() && one[i] == other[i] {
+            i += 1;
+        }
+        i == one.len() && i == other.len()
+    }
+
     /// The name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

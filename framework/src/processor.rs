@@ -5,7 +5,8 @@ use std::future::Future;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Classify, Context, Declaration, Event, EventId, EventType, Failure, Payload, Record, Tombstone,
+    Classify, Context, Declaration, ErrorClass, Event, EventId, EventType, Failure, FailureKind, Payload,
+    Record, Tombstone,
     codec::{Decode, DecodeError, Encode},
 };
 
@@ -121,7 +122,7 @@ where
     let outcome = match &record.value {
         Some(value) => {
             let event = F::decode(record, value)?;
-            ctx.begin(&event.meta);
+            ctx.begin(E::TYPE, &event.meta);
             processor.handle(event, ctx).await
         }
         None => {
@@ -157,4 +158,28 @@ pub fn event_type_of(record: &Record, types: &[EventType]) -> Result<usize, Fail
         let found: String = found.event_type.chars().take(64).collect();
         DecodeError::Other(format!("type: found {found:?}, this input takes {}", known.join(", "))).into()
     })
+}
+
+/// The failure of an attempt at an input that isn't declared; a fault of the runtime. Called by derived code.
+#[must_use]
+pub fn no_such_input(input: usize) -> Failure {
+    let message = format!("there is no input {input} in the declaration");
+    Failure::new(FailureKind::Undecodable, ErrorClass::Poison, "pandaflow::processor", message)
+}
+
+/// Whether no two of `types` have the same name. Checked by derived code for the events of one topic.
+#[must_use]
+pub const fn are_distinct(types: &[EventType]) -> bool {
+    let mut one = 0;
+    while one < types.len() {
+        let mut other = one + 1;
+        while other < types.len() {
+            if types[one].is(types[other]) {
+                return false;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    true
 }

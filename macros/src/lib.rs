@@ -1,19 +1,34 @@
-//! The derives of pandaflow.
+//! The derives of pandaflow. Each one reads the options (`attr`) into what was written (`ast`), checks it into a
+//! plan (`valid`), and writes the plan out (`expand`). Where something is wrong, a `fallback` stands in for what
+//! could not be written, so that one mistake gives one error.
 
 use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
 
-/// Placeholder.
+mod class;
+mod classify;
+mod duration;
+mod event;
+mod mistakes;
+mod names;
+mod options;
+mod stream_processor;
+mod values;
+
+/// Makes a struct a stream processor.
 #[proc_macro_derive(StreamProcessor, attributes(processor))]
-pub fn stream_processor(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn stream_processor(input: TokenStream) -> TokenStream {
+    stream_processor::derive(&parse_macro_input!(input as DeriveInput)).into()
 }
-/// Placeholder.
+
+/// Makes a type an event.
 #[proc_macro_derive(Event, attributes(event))]
-pub fn event(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn event(input: TokenStream) -> TokenStream {
+    event::derive(&parse_macro_input!(input as DeriveInput)).into()
 }
-/// Placeholder.
+
+/// Gives an error its class.
 #[proc_macro_derive(Classify, attributes(class))]
-pub fn classify(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn classify(input: TokenStream) -> TokenStream {
+    classify::derive(&parse_macro_input!(input as DeriveInput)).into()
 }

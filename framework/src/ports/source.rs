@@ -66,6 +66,11 @@ pub trait Assignee: Send + Sync {
 
 /// A subscription that is under way; it ends when it is closed.
 pub trait Subscription: Send + Sync {
+    /// Starts an assigned partition over, after its task failed: acquires it anew, under a higher epoch, and
+    /// calls [`Assignee::assigned`] again, from where the last settlement left it. Nothing of the old epoch is
+    /// delivered after that.
+    fn restart(&self, partition: Partition) -> BoxFuture<'static, Result<(), StoreError>>;
+
     /// Stops deliveries and gives all partitions back. Resolves when every `revoked` has been let go.
     fn close(&self) -> BoxFuture<'static, ()>;
 }

@@ -1,0 +1,26 @@
+//! `derive(Event)`: attribute → what was written → what is meant → code.
+
+use proc_macro2::TokenStream;
+use syn::DeriveInput;
+
+use crate::mistakes::Mistakes;
+
+mod ast;
+mod attr;
+mod expand;
+mod template;
+mod valid;
+
+/// The implementation for `input`, or its mistakes and a stand-in for the implementation.
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let written = attr::read(input, &mut mistakes);
+    let plan = valid::plan(input, &written, &mut mistakes);
+    match (mistakes.into_compile_error(), plan) {
+        (None, Some(plan)) => expand::implementation(input, &plan),
+        (errors, _) => {
+            let stand_in = expand::stand_in(input);
+            quote::quote!(#errors #stand_in)
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Writes the implementations.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{DeriveInput, spanned::Spanned};
+
+use super::valid::{Channel, Input, Plan, Retry};
+use crate::duration;
+
+/// All implementations for a struct.
+pub(super) fn implementations(input: &DeriveInput, plan: &Plan) -> TokenStream {
+    let processor = processor(input, plan);
+    let stateful = plan.state.as_ref().map(|_| {
+        let (head, target) = heads(input);
+        quote! {
+            #[automatically_derived]
+            #head ::pandaflow::Stateful for #target {}
+        }
+    });
+    let emits = plan
+        .outputs
+        .iter()
+        .enumerate()
+        .map(|(index, output)| channel(input, index, output, quote!(::pandaflow::Emits), quote!(OUTPUT)));
+    let looks_up = plan
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(index, table)| channel(input, index, table, quote!(::pandaflow::LooksUp), quote!(TABLE)));
+    let distinct = distinct(input, plan);
+    quote!(#processor #stateful #(#emits)* #(#looks_up)* #distinct)
+}
+
+/// `impl<T>` and `Target<T> where ..`; the where clause goes along, as nothing follows the target.
+fn heads(input: &DeriveInput) -> (TokenStream, TokenStream) {
+    let ident = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    (quote!(impl #generics), quote!(#ident #arguments #bounds))
+}
+
+fn processor(input: &DeriveInput, plan: &Plan) -> TokenStream {
+    let (head, target) = heads(input);
+    let state = plan.state.as_ref().map_or_else(|| quote!(()), |state| quote!(#state));
+    let declaration = declaration(plan);
+    let attempts = plan.inputs.iter().enumerate().map(|(index, input)| attempt(index, input));
+    let peeks = plan.inputs.iter().enumerate().map(|(index, input)| peek(index, input));
+    quote! {
+        #[automatically_derived]
+        #head ::pandaflow::StreamProcessor for #target {
+            type State = #state;
+
+            const DECLARATION: ::pandaflow::Declaration = #declaration;
+
+            async fn attempt(
+                &mut self,
+                input: usize,
+                record: &::pandaflow::Record,
+                ctx: &mut ::pandaflow::Context<Self>,
+            ) -> ::std::result::Result<(), ::pandaflow::Failure> {
+                match input {
+                    #(#attempts)*
+                    _ => ::std::result::Result::Err(::pandaflow::processor::no_such_input(input)),
+                }
+            }
+
+            fn peek_id(
+                input: usize,
+                record: &::pandaflow::Record,
+            ) -> ::std::option::Option<::pandaflow::EventId> {
+                match input {
+                    #(#peeks)*
+                    _ => ::std::option::Option::None,
+                }
+            }
+        }
+    }
+}
+
+fn declaration(plan: &Plan) -> TokenStream {
+    let name = &plan.name;
+    let inputs = plan.inputs.iter().map(|Input { topic, events }| {
+        let types = events.iter().map(|(event, _)| event_type(event));
+        quote!(::pandaflow::Input { topic: #topic, events: &[#(#types),*] })
+    });
+    let tables = plan.tables.iter().map(|Channel { topic, event, .. }| {
+        let event = event_type(event);
+        quote!(::pandaflow::Table { topic: #topic, event: #event })
+    });
+    let outputs = plan.outputs.iter().map(|Channel { topic, event, .. }| {
+        let event = event_type(event);
+        quote!(::pandaflow::Output { topic: #topic, event: #event })
+    });
+    let state_version = Literal::u32_unsuffixed(plan.state_version);
+    let order = format_ident!("{}", plan.order);
+    let concurrency = plan.concurrency.map_or_else(
+        || quote!(::pandaflow::Declaration::DEFAULT_CONCURRENCY),
+        |concurrency| {
+            let concurrency = Literal::u32_unsuffixed(concurrency);
+            quote!(#concurrency)
+        },
+    );
+    let timeout =
+        plan.timeout.map_or_else(|| quote!(::pandaflow::Declaration::DEFAULT_TIMEOUT), duration::expression);
+    let retries = plan.retries.iter().map(retry);
+    let dedup = option(plan.dedup.map(|ttl| {
+        let ttl = ttl.map_or_else(|| quote!(::pandaflow::Dedup::DEFAULT_TTL), duration::expression);
+        quote!(::pandaflow::Dedup { ttl: #ttl })
+    }));
+    quote! {
+        ::pandaflow::Declaration {
+            name: #name,
+            inputs: &[#(#inputs),*],
+            tables: &[#(#tables),*],
+            outputs: &[#(#outputs),*],
+            state_version: #state_version,
+            order: ::pandaflow::Order::#order,
+            concurrency: #concurrency,
+            timeout: #timeout,
+            retries: &[#(#retries),*],
+            dedup: #dedup,
+        }
+    }
+}
+
+fn event_type(event: &syn::Type) -> TokenStream {
+    quote_spanned!(event.span()=> <#event as ::pandaflow::Payload>::TYPE)
+}
+
+fn retry(rule: &Retry) -> TokenStream {
+    let class = option(rule.class.map(|class| class.expression()));
+    let attempts = option(rule.attempts.map(|attempts| {
+        let attempts = Literal::u32_unsuffixed(attempts);
+        quote!(#attempts)
+    }));
+    let backoff = option(rule.backoff.map(|(base, cap)| {
+        let (base, cap) = (duration::expression(base), duration::expression(cap));
+        quote!((#base, #cap))
+    }));
+    quote!(::pandaflow::RetryRule { class: #class, attempts: #attempts, backoff: #backoff })
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::std::option::Option::Some(#value)),
+        None => quote!(::std::option::Option::None),
+    }
+}
+
+/// The arm of an input: one event is decoded at once, several are told apart by the envelope's type.
+fn attempt(index: usize, input: &Input) -> TokenStream {
+    let index = Literal::usize_unsuffixed(index);
+    let call = |(event, format): &(syn::Type, super::valid::Format)| {
+        let codec = &format.codec;
+        // At the event's token, for that is where a missing handler is to be seen.
+        quote_spanned! {event.span()=>
+            ::pandaflow::processor::attempt::<Self, #event, #codec>(self, record, ctx).await
+        }
+    };
+    if let [event] = &input.events[..] {
+        let call = call(event);
+        return quote!(#index => #call,);
+    }
+    let last = input.events.len() - 1;
+    let arms = input.events.iter().enumerate().map(|(event_index, event)| {
+        let call = call(event);
+        let event_index = Literal::usize_unsuffixed(event_index);
+        if event_index.to_string() == last.to_string() {
+            quote!(_ => #call,)
+        } else {
+            quote!(#event_index => #call,)
+        }
+    });
+    quote! {
+        #index => match ::pandaflow::processor::event_type_of(record, Self::DECLARATION.inputs[#index].events)? {
+            #(#arms)*
+        },
+    }
+}
+
+fn peek(index: usize, input: &Input) -> TokenStream {
+    let index = Literal::usize_unsuffixed(index);
+    let (event, format) = &input.events[0];
+    let codec = &format.codec;
+    quote_spanned!(event.span()=> #index => <#codec as ::pandaflow::codec::Decode<#event>>::peek_id(record),)
+}
+
+/// `impl Emits<E>` or `impl LooksUp<E>`.
+fn channel(
+    input: &DeriveInput,
+    index: usize,
+    Channel { event, format, .. }: &Channel,
+    contract: TokenStream,
+    constant: TokenStream,
+) -> TokenStream {
+    let (head, target) = heads(input);
+    let index = Literal::usize_unsuffixed(index);
+    let codec = &format.codec;
+    quote! {
+        #[automatically_derived]
+        #head #contract<#event> for #target {
+            const #constant: usize = #index;
+            type Format = #codec;
+        }
+    }
+}
+
+/// Refuses two events of one topic whose types have the same name: the second would never be handled. Not checked
+/// for a generic struct, whose events are not known before it is used.
+fn distinct(input: &DeriveInput, plan: &Plan) -> Option<TokenStream> {
+    if !input.generics.params.is_empty() {
+        return None;
+    }
+    let checks = plan.inputs.iter().filter(|input| input.events.len() > 1).map(|input| {
+        let types = input.events.iter().map(|(event, _)| event_type(event));
+        let topic = &input.topic;
+        let message = format!("two events of \"{}\" have the same type", topic.value());
+        quote_spanned!(topic.span()=> const _: () = assert!(::pandaflow::processor::are_distinct(&[#(#types),*]), #message);)
+    });
+    Some(quote!(#(#checks)*))
+}

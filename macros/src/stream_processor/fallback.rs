@@ -1,0 +1,82 @@
+//! Stand-ins for the implementations of a processor with mistakes: they keep its state and let it emit and look up
+//! whatever it likes, so that the compiler says nothing beside the mistakes themselves.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{DeriveInput, Type, parse_quote};
+
+/// The stand-ins.
+pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> TokenStream {
+    let ident = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let mut with_event = input.generics.clone();
+    with_event.params.push(parse_quote!(__E: ::pandaflow::Payload));
+    let (generics_with_event, ..) = with_event.split_for_impl();
+    let state = state.map_or_else(|| quote!(()), |state| quote!(#state));
+    let any_format = any_format();
+    quote! {
+        const _: () = {
+            #any_format
+            impl #generics ::pandaflow::StreamProcessor for #ident #arguments #bounds {
+                type State = #state;
+                const DECLARATION: ::pandaflow::Declaration = ::pandaflow::Declaration {
+                    name: "",
+                    inputs: &[],
+                    tables: &[],
+                    outputs: &[],
+                    state_version: 1,
+                    order: ::pandaflow::Order::Key,
+                    concurrency: 1,
+                    timeout: ::pandaflow::Declaration::DEFAULT_TIMEOUT,
+                    retries: &[],
+                    dedup: ::std::option::Option::None,
+                };
+                async fn attempt(
+                    &mut self,
+                    _: usize,
+                    _: &::pandaflow::Record,
+                    _: &mut ::pandaflow::Context<Self>,
+                ) -> ::std::result::Result<(), ::pandaflow::Failure> {
+                    ::std::unreachable!()
+                }
+                fn peek_id(_: usize, _: &::pandaflow::Record) -> ::std::option::Option<::pandaflow::EventId> {
+                    ::std::unreachable!()
+                }
+            }
+            impl #generics ::pandaflow::Stateful for #ident #arguments #bounds {}
+            impl #generics_with_event ::pandaflow::Emits<__E> for #ident #arguments #bounds {
+                const OUTPUT: usize = 0;
+                type Format = AnyFormat;
+            }
+            impl #generics_with_event ::pandaflow::LooksUp<__E> for #ident #arguments #bounds {
+                const TABLE: usize = 0;
+                type Format = AnyFormat;
+            }
+        };
+    }
+}
+
+fn any_format() -> TokenStream {
+    quote! {
+        pub struct AnyFormat;
+        impl<E> ::pandaflow::codec::Encode<E> for AnyFormat {
+            fn encode(
+                _: &::pandaflow::EventMeta,
+                _: &E,
+            ) -> ::std::result::Result<::pandaflow::codec::Bytes, ::pandaflow::codec::EncodeError> {
+                ::std::unreachable!()
+            }
+        }
+        impl<E> ::pandaflow::codec::Decode<E> for AnyFormat {
+            fn decode(
+                _: &::pandaflow::Record,
+                _: &[u8],
+            ) -> ::std::result::Result<::pandaflow::Event<E>, ::pandaflow::codec::DecodeError> {
+                ::std::unreachable!()
+            }
+            fn peek_id(_: &::pandaflow::Record) -> ::std::option::Option<::pandaflow::EventId> {
+                ::std::unreachable!()
+            }
+        }
+    }
+}
