@@ -12,7 +12,8 @@ use super::{
 /// One observation of an instrument: a trade, a bar or a quote. Key: the instrument's token.
 ///
 /// Prices are in the instrument's currency, quantities and volumes in units (shares, lots).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "market_tick", version = 1, key = "{instrument_token}")]
 pub struct MarketTick {
     /// What was observed.
     pub instrument_token: InstrumentToken,

@@ -10,7 +10,8 @@ use super::{
 };
 
 /// An order that will not be executed. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "order_failed", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct OrderFailed {
     /// The order's name.
     pub order_id: OrderId,

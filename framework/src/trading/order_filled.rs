@@ -11,7 +11,8 @@ use super::{
 };
 
 /// An order, or a part of one, that was executed. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "order_filled", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct OrderFilled {
     /// The order's name.
     pub order_id: OrderId,

@@ -8,7 +8,8 @@ use super::{
 };
 
 /// A signal that risk turned down. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "rejected_signal", version = 1, key_with = Self::partition_key)]
 pub struct RejectedSignal {
     /// The signal as the strategy gave it.
     pub original_signal: TradingSignal,
@@ -26,5 +27,9 @@ impl RejectedSignal {
     #[must_use]
     pub fn account_key(&self) -> AccountKey {
         self.original_signal.account_key()
+    }
+
+    fn partition_key(&self) -> String {
+        self.account_key().to_string()
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{instant_text, text::Text};
 
 /// A failure of a part of the system. Key: the component.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "system_error", version = 1, key = "{component}")]
 pub struct SystemError {
     /// The part that failed: `market-feed`.
     pub component: Text,

@@ -10,7 +10,8 @@ use super::{
 };
 
 /// What a strategy wants done on an instrument. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "trading_signal", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct TradingSignal {
     /// Whose decision it is.
     pub strategy_id: StrategyId,

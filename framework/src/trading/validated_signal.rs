@@ -9,7 +9,8 @@ use super::{
 };
 
 /// A signal that risk let through. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[event(type = "validated_signal", version = 1, key_with = Self::partition_key)]
 pub struct ValidatedSignal {
     /// The signal as the strategy gave it.
     pub original_signal: TradingSignal,
@@ -30,5 +31,9 @@ impl ValidatedSignal {
     #[must_use]
     pub fn account_key(&self) -> AccountKey {
         self.original_signal.account_key()
+    }
+
+    fn partition_key(&self) -> String {
+        self.account_key().to_string()
     }
 }
