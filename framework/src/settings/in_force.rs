@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::dotenv;
+use super::{dotenv, secret::HIDDEN};
 
 /// A variable's value in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,12 @@ pub struct InForce {
 
 impl fmt::Display for InForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let assignment = format!("{}={}", self.variable, dotenv::quote(&self.value));
+        let assignment = if self.value == HIDDEN {
+            // A comment, lest a `.env` made of it sets the secret to this.
+            format!("# {}={HIDDEN}", self.variable)
+        } else {
+            format!("{}={}", self.variable, dotenv::quote(&self.value))
+        };
         write!(f, "{assignment:<48} # {}", self.source)
     }
 }

@@ -35,7 +35,11 @@ pub(super) fn meaning(name: &str, sections: &[Names]) -> Meaning {
     let Some((prefix, _)) = name.split_once("__") else {
         return without_section(name, sections);
     };
-    let known: Vec<_> = sections.iter().filter(|s| s.section == prefix).flat_map(|s| &s.variables).collect();
+    let known: Vec<_> = sections
+        .iter()
+        .filter(|s| !prefix.is_empty() && s.section == prefix)
+        .flat_map(|s| &s.variables)
+        .collect();
     if !known.is_empty() {
         return Meaning::Misspelt(unknown_field(name, prefix, &known));
     }

@@ -1,5 +1,8 @@
 //! A signal that the account's limits forbid.
 
+use std::borrow::Cow;
+
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +11,7 @@ use super::{
 };
 
 /// A signal that risk turned down. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, crate::Event)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
 #[event(type = "rejected_signal", version = 1, key_with = Self::partition_key)]
 pub struct RejectedSignal {
     /// The signal as the strategy gave it.
@@ -23,13 +26,14 @@ pub struct RejectedSignal {
 }
 
 impl RejectedSignal {
+    /// The partition key: that of the signal.
+    fn partition_key(&self) -> Cow<'_, str> {
+        self.account_key().to_string().into()
+    }
+
     /// The account that the signal was for: the event's key.
     #[must_use]
     pub fn account_key(&self) -> AccountKey {
         self.original_signal.account_key()
-    }
-
-    fn partition_key(&self) -> String {
-        self.account_key().to_string()
     }
 }
