@@ -6,6 +6,16 @@ use pandaflow::policy::restart_budget::RestartLimits;
 
 use super::OnProcessorFailure;
 
+/// Whether each attempt is timed for the histogram of processing times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HandlerTimes {
+    /// Yes. The default.
+    #[default]
+    Measured,
+    /// No: the histogram stays empty.
+    Unmeasured,
+}
+
 /// Limits of a runtime. Every default is a stated one.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
@@ -27,6 +37,8 @@ pub struct RuntimeConfig {
     pub restarts: RestartLimits,
     /// After how long an arbiter that doesn't turn is reported; 1 s by default, `None` never.
     pub blocked_arbiter_after: Option<Duration>,
+    /// Whether each attempt is timed; it is by default.
+    pub handler_times: HandlerTimes,
     /// What follows when a processor is over its budget; the process ends by default.
     pub on_processor_failure: OnProcessorFailure,
 }
@@ -43,6 +55,7 @@ impl Default for RuntimeConfig {
             lease: Duration::from_secs(60),
             restarts: RestartLimits::default(),
             blocked_arbiter_after: Some(Duration::from_secs(1)),
+            handler_times: HandlerTimes::default(),
             on_processor_failure: OnProcessorFailure::default(),
         }
     }

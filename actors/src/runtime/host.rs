@@ -30,6 +30,7 @@ use self::assignee::{Routes, TaskAddr};
 use super::{
     arbiters::Arbiters,
     board::Board,
+    config::HandlerTimes,
     env::Env,
     pulse::Running,
     state_cache::StateCache,
@@ -55,6 +56,7 @@ pub(crate) struct Surroundings {
     pub(crate) restarts: RestartLimits,
     /// Attempts of each processor at once, in place of what it declares.
     pub(crate) concurrency: Option<std::num::NonZeroUsize>,
+    pub(crate) handler_times: HandlerTimes,
     pub(crate) board: Board,
 }
 
@@ -305,6 +307,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             task,
             acquired.ledger,
             self.mailbox,
+            self.around.handler_times,
         );
         let scope = Scope {
             namespace: self.namespace,

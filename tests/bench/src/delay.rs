@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    BenchError, framework,
+    BenchError,
     options::{Options, Ordering},
     report::{Report, median},
     stage::{MemoryStage, Shape},
-    till::Taken,
+    till::{self, Taken},
 };
 
 /// Measures, round by round; tells the round whose ratio is the median.
@@ -19,7 +19,7 @@ pub async fn run(options: &Options) -> Result<Report, BenchError> {
     let stage = MemoryStage::set(&shape).await?;
     let mut reports = Vec::new();
     for round in 0..shape.rounds {
-        let (spent, taken) = framework::run(Arc::new(stage.transport.clone()), &shape, round).await?;
+        let (spent, taken) = till::run(Arc::new(stage.transport.clone()), &shape, round).await?;
         if taken.payments != shape.n {
             return Err(BenchError::Differs(format!("{} handled of {}", taken.payments, shape.n)));
         }

@@ -11,14 +11,13 @@ use pandaflow_actors::{Program, Runtime, RuntimeConfig, Services, ServicesConfig
 use slog::Logger;
 
 use crate::{
-    options::Ordering,
     stage::{self, Shape},
-    till::{ByKey, ByPartition, Taken, Takings, Till, Unordered},
+    till::{Taken, Takings, Till},
     usage::{Spent, Stopwatch},
 };
 
 /// How often to look whether all is settled.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -39,25 +38,28 @@ pub enum BenchError {
     /// The namespace has no lawful name.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// The embedded log could not be opened.
+    #[error(transparent)]
+    Open(#[from] pandaflow_actors::transport::embedded::OpenError),
+    /// The bare loop's file could not be opened.
+    #[error(transparent)]
+    Connection(#[from] diesel::ConnectionError),
+    /// The bare loop failed.
+    #[error(transparent)]
+    Database(#[from] diesel::result::Error),
+    /// There is no place for files.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The options don't go together.
+    #[error("{0}")]
+    Options(&'static str),
     /// Both sides did not do the same: then no ratio means anything.
     #[error("the two sides did not do the same work: {0}")]
     Differs(String),
 }
 
-/// Runs the program that `shape` asks for, as a consumer group of its own named by `round`.
-pub(crate) async fn run(
-    transport: Arc<dyn Transport>,
-    shape: &Shape,
-    round: usize,
-) -> Result<(Spent, Taken), BenchError> {
-    match shape.order {
-        Ordering::Key => run_as(transport, shape, round, ByKey).await,
-        Ordering::Partition => run_as(transport, shape, round, ByPartition).await,
-        Ordering::None => run_as(transport, shape, round, Unordered).await,
-    }
-}
-
-async fn run_as<P: StreamProcessor>(
+/// Runs a program of one processor as a consumer group of its own, named by `round`.
+pub(crate) async fn run<P: StreamProcessor>(
     transport: Arc<dyn Transport>,
     shape: &Shape,
     round: usize,
@@ -72,6 +74,7 @@ async fn run_as<P: StreamProcessor>(
         .namespace(stage::namespace()?);
     let config = RuntimeConfig {
         arbiters: shape.arbiters,
+        handler_times: shape.handler_times,
         concurrency: std::num::NonZeroUsize::new(shape.concurrency),
         ..RuntimeConfig::default()
     };
@@ -83,7 +86,8 @@ async fn run_as<P: StreamProcessor>(
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let spent = stopwatch.spent();
-    runtime.shut_down(Duration::from_secs(30)).await;
+    runtime.drain(Duration::from_secs(30)).await;
+    runtime.end().await;
     Ok((spent, takings.taken()))
 }
 

@@ -3,6 +3,7 @@
 //! `pandaflow-bench` prints rates; `pandaflow-allocations` counts allocations; `cost` beside them counts instructions.
 
 pub mod delay;
+pub mod embedded;
 mod framework;
 pub mod memory;
 mod options;
@@ -24,6 +25,7 @@ pub use report::Report;
 pub async fn run(workload: &Workload) -> Result<Option<Report>, BenchError> {
     match workload {
         Workload::Memory(options) => memory::run(options).await,
+        Workload::Embedded(options) => embedded::run(options).await.map(Some),
         Workload::Delay(options) => delay::run(options).await.map(Some),
     }
 }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use pandaflow_bench::{Cli, Options, Workload};
+use pandaflow_bench::Cli;
 
 #[actix::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let (Workload::Memory(Options { json, .. }) | Workload::Delay(Options { json, .. })) = cli.workload;
+    let json = cli.workload.options().json;
     match pandaflow_bench::run(&cli.workload).await {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(report)) if json => match serde_json::to_string(&report) {

@@ -1,13 +1,14 @@
 //! The `memory` workload: decode, handle and settle without any work, against a plain loop over the same bytes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
-    BenchError, framework,
+    BenchError,
     options::{Only, Options},
     plain_loop,
     report::{Report, median},
     stage::{MemoryStage, Shape},
+    till,
     usage::Spent,
 };
 
@@ -26,7 +27,7 @@ pub async fn run(options: &Options) -> Result<Option<Report>, BenchError> {
     let (mut loops, mut frameworks, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..shape.rounds {
         let (plain, expected) = plain_loop::run(&records)?;
-        let (ours, taken) = framework::run(Arc::new(stage.transport.clone()), &shape, round).await?;
+        let (ours, taken) = till::run(Arc::new(stage.transport.clone()), &shape, round).await?;
         if (taken.payments, taken.cents) != (expected.payments, expected.cents) {
             return Err(BenchError::Differs(format!("{taken:?} instead of {expected:?}")));
         }
@@ -34,14 +35,14 @@ pub async fn run(options: &Options) -> Result<Option<Report>, BenchError> {
         loops.push(plain);
         frameworks.push(ours);
     }
-    let bound = middle(&loops);
+    let bound = Spent::median(&loops);
     Ok(Some(Report {
         bound_seconds: bound.wall.as_secs_f64(),
         bound_events_per_s: Some(shape.n as f64 / bound.wall.as_secs_f64()),
         bound_cpu_s: Some(bound.cpu.as_secs_f64()),
         ratio: median(ratios),
         target: "our rate ÷ the loop's, to be at least 1.0",
-        ..Report::new("memory", &shape, middle(&frameworks))
+        ..Report::new("memory", &shape, Spent::median(&frameworks))
     }))
 }
 
@@ -52,15 +53,8 @@ async fn run_one_side(only: Only, stage: &MemoryStage, shape: &Shape) -> Result<
         Only::Loop => drop(plain_loop::run(&stage.records())?),
         Only::Framework => {
             drop(stage.records());
-            drop(framework::run(Arc::new(stage.transport.clone()), shape, 0).await?);
+            drop(till::run(Arc::new(stage.transport.clone()), shape, 0).await?);
         }
     }
     Ok(())
-}
-
-fn middle(rounds: &[Spent]) -> Spent {
-    let of = |part: fn(&Spent) -> Duration| {
-        Duration::from_secs_f64(median(rounds.iter().map(|spent| part(spent).as_secs_f64()).collect()))
-    };
-    Spent { wall: of(|spent| spent.wall), cpu: of(|spent| spent.cpu) }
 }

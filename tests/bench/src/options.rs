@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use pandaflow::{Order, settings::Value};
+use pandaflow::settings::Value;
+use pandaflow_actors::HandlerTimes;
 
 /// Measures pandaflow, each workload beside its bound in the same run.
 #[derive(Debug, Parser)]
@@ -19,6 +20,8 @@ pub struct Cli {
 pub enum Workload {
     /// Decode, handle and settle on the memory transport; the bound is a plain loop over the same bytes.
     Memory(Options),
+    /// Consume, change state, emit one output, durably; the bound is a bare SQLite loop that writes the same rows.
+    Embedded(Options),
     /// Handlers that wait; the bound is max(longest chain of events that wait for each other, total ÷ concurrency).
     Delay(Options),
 }
@@ -41,7 +44,7 @@ pub struct Options {
     /// Which events wait for each other [default: key].
     #[arg(long)]
     pub order: Option<Ordering>,
-    /// Partitions of the topic [default: 12; delay 1].
+    /// Partitions of the topic [default: memory 12, embedded 6, delay 1].
     #[arg(long)]
     pub partitions: Option<u32>,
     /// Threads that run tasks; 0 runs all on the main one [default: 2].
@@ -56,6 +59,25 @@ pub struct Options {
     /// Runs one side once, for a profiler.
     #[arg(long, hide = true)]
     pub only: Option<Only>,
+    /// Leaves out what telemetry does for each event, to find what it costs.
+    #[arg(long, hide = true)]
+    pub no_telemetry: bool,
+}
+
+impl Options {
+    pub(crate) fn handler_times(&self) -> HandlerTimes {
+        if self.no_telemetry { HandlerTimes::Unmeasured } else { HandlerTimes::Measured }
+    }
+}
+
+impl Workload {
+    /// Its options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        match self {
+            Self::Memory(options) | Self::Embedded(options) | Self::Delay(options) => options,
+        }
+    }
 }
 
 /// One side of a workload.
@@ -89,16 +111,6 @@ impl Ordering {
             Self::Key => "key",
             Self::Partition => "partition",
             Self::None => "none",
-        }
-    }
-}
-
-impl From<Ordering> for Order {
-    fn from(ordering: Ordering) -> Self {
-        match ordering {
-            Ordering::Key => Self::Key,
-            Ordering::Partition => Self::Partition,
-            Ordering::None => Self::None,
         }
     }
 }

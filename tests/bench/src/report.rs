@@ -33,6 +33,9 @@ pub struct Report {
     /// Processor time of the bound, where it was run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound_cpu_s: Option<f64>,
+    /// Transactions in which both sides wrote, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<usize>,
     /// How far from the bound; see `target`.
     pub ratio: f64,
     /// What `ratio` is, and what it has to be.
@@ -67,6 +70,7 @@ impl Report {
             bound_seconds: 0.0,
             bound_events_per_s: None,
             bound_cpu_s: None,
+            transactions: None,
             ratio: 0.0,
             target: "",
             keys,

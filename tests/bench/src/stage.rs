@@ -27,6 +27,7 @@ pub(crate) struct Shape {
     pub(crate) partitions: u32,
     pub(crate) arbiters: usize,
     pub(crate) rounds: usize,
+    pub(crate) handler_times: pandaflow_actors::HandlerTimes,
 }
 
 impl Shape {
@@ -44,6 +45,16 @@ impl Shape {
             partitions: options.partitions.unwrap_or(12),
             arbiters: options.arbiters.unwrap_or(2),
             rounds: options.rounds.unwrap_or(3).max(1),
+            handler_times: options.handler_times(),
+        }
+    }
+
+    /// The `embedded` workload: 200,000 payments by 10,000 accounts, nobody waits, 6 partitions, 3 rounds.
+    pub(crate) fn embedded(options: &Options) -> Self {
+        Self {
+            n: options.n.unwrap_or(200_000),
+            partitions: options.partitions.unwrap_or(TopicSpec::DEFAULT_PARTITIONS),
+            ..Self::memory(options)
         }
     }
 
@@ -72,13 +83,7 @@ impl MemoryStage {
     pub(crate) async fn set(shape: &Shape) -> Result<Self, BenchError> {
         let transport = MemoryTransport::new(Arc::new(SystemClock));
         let topic = TopicName::resolve(TOPIC, &namespace()?, &[]);
-        let new = TopicToCreate {
-            topic: topic.clone(),
-            partitions: shape.partitions,
-            retention: TopicSpec::DEFAULT_RETENTION,
-            table: false,
-        };
-        transport.create_topics(vec![new]).await?;
+        transport.create_topics(vec![topic_to_create(shape, &topic)]).await?;
         transport.publish(payments::draw(&topic, shape.n, shape.keys, shape.work)?)?;
         Ok(Self { transport, topic })
     }
@@ -91,4 +96,13 @@ impl MemoryStage {
 
 pub(crate) fn namespace() -> Result<Namespace, BenchError> {
     Ok(NAMESPACE.parse::<Namespace>()?)
+}
+
+pub(crate) fn topic_to_create(shape: &Shape, topic: &TopicName) -> TopicToCreate {
+    TopicToCreate {
+        topic: topic.clone(),
+        partitions: shape.partitions,
+        retention: TopicSpec::DEFAULT_RETENTION,
+        table: false,
+    }
 }

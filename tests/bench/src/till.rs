@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use pandaflow::{Context, Event, Handle, StreamProcessor};
+use pandaflow::{Context, Event, Handle, StreamProcessor, ports::Transport};
 use tokio::time::Instant;
 
-use crate::payments::PaymentMade;
+use crate::{BenchError, framework, options::Ordering, payments::PaymentMade, stage::Shape, usage::Spent};
 
 /// What tills took in. Written by each till once, when its lane ends; read when all have ended.
 #[derive(Debug, Default)]
@@ -59,7 +59,8 @@ impl Till {
         self.taken.cents += payment.cents;
     }
 
-    async fn handle(&mut self, payment: Event<PaymentMade>) {
+    /// Books a payment, and waits as long as it says.
+    pub(crate) async fn handle(&mut self, payment: Event<PaymentMade>) {
         self.book(&payment);
         if payment.work_us > 0 {
             let began = Instant::now();
@@ -80,7 +81,7 @@ macro_rules! till {
     ($name:ident, $order:tt) => {
         #[derive(StreamProcessor)]
         #[processor(name = "till", input(topic = "payments", event = PaymentMade), order = $order)]
-        pub(crate) struct $name(pub(crate) Till);
+        struct $name(Till);
 
         impl Handle<PaymentMade> for $name {
             type Error = Infallible;
@@ -99,3 +100,16 @@ macro_rules! till {
 till!(ByKey, "key");
 till!(ByPartition, "partition");
 till!(Unordered, "none");
+
+/// Runs a program of one till in the order that is asked for.
+pub(crate) async fn run(
+    transport: Arc<dyn Transport>,
+    shape: &Shape,
+    round: usize,
+) -> Result<(Spent, Taken), BenchError> {
+    match shape.order {
+        Ordering::Key => framework::run(transport, shape, round, ByKey).await,
+        Ordering::Partition => framework::run(transport, shape, round, ByPartition).await,
+        Ordering::None => framework::run(transport, shape, round, Unordered).await,
+    }
+}

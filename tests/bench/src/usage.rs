@@ -7,6 +7,8 @@ use nix::sys::{
     time::{TimeVal, TimeValLike},
 };
 
+use crate::report::median;
+
 /// Measures wall and processor time from its making on.
 pub(crate) struct Stopwatch {
     began: Instant,
@@ -18,6 +20,16 @@ pub(crate) struct Stopwatch {
 pub(crate) struct Spent {
     pub(crate) wall: Duration,
     pub(crate) cpu: Duration,
+}
+
+impl Spent {
+    /// The medians of many, each for itself.
+    pub(crate) fn median(of: &[Self]) -> Self {
+        let part = |part: fn(&Self) -> Duration| {
+            Duration::from_secs_f64(median(of.iter().map(|spent| part(spent).as_secs_f64()).collect()))
+        };
+        Self { wall: part(|spent| spent.wall), cpu: part(|spent| spent.cpu) }
+    }
 }
 
 impl Stopwatch {

@@ -30,6 +30,13 @@ fn memory_tells_its_rate_beside_the_loop_s() {
 }
 
 #[test]
+fn embedded_tells_its_rate_beside_the_bare_loop_s() {
+    let report = bench(&["embedded", "--n", "2000", "--keys", "50", "--rounds", "1"]);
+    assert_complete(&report, "embedded", 2000);
+    assert!(report["transactions"].as_u64().is_some_and(|transactions| transactions > 0), "{report}");
+}
+
+#[test]
 fn delay_tells_its_time_beside_what_no_scheduler_could_beat() {
     for order in ["key", "partition", "none"] {
         let report = bench(&[

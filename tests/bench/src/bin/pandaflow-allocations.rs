@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let workload = match workload {
         // The count is that of one thread: all runs on this one.
         Workload::Memory(options) => Workload::Memory(Options { arbiters: Some(0), ..options }),
+        Workload::Embedded(options) => Workload::Embedded(Options { arbiters: Some(0), ..options }),
         Workload::Delay(options) => Workload::Delay(Options { arbiters: Some(0), ..options }),
     };
     let mut outcome = Ok(None);
