@@ -39,7 +39,7 @@
 //! ```
 
 // The derives name this crate by its own name, also when it uses them itself.
-#[allow(unused_extern_crates, reason = "used by the schemas of feature `trading`")]
+#[allow(unused_extern_crates, reason = "only some features derive in here")]
 extern crate self as pandaflow;
 
 mod clock;
@@ -65,6 +65,8 @@ pub mod settings;
 mod timestamp;
 mod topic;
 mod traceparent;
+#[cfg(feature = "trading")]
+pub mod trading;
 
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Effects, Scope, trace_headers};

@@ -94,7 +94,7 @@ impl Desk {
     }
 
     fn report(&self, status: Status, message: String) {
-        self.health.component(ReportComponent::new("dead_letters", status, message));
+        self.health.component(ReportComponent::new("dead letters", status, message));
     }
 }
 

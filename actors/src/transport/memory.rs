@@ -26,6 +26,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use pandaflow::{
     Clock, Group, Partition,
+    policy::ledger::Ledger,
     ports::{
         DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
         TopicToCreate, Transport,
@@ -72,7 +73,7 @@ impl MemoryTransport {
         self.core.lose(group, partition);
     }
 
-    /// Gives a partition to the group's subscription in a new epoch. An owner that still has it loses it.
+    /// Gives a partition to the group's subscription in a new epoch, and starts it over if it has it.
     pub fn assign_again(&self, group: &Group, partition: Partition) {
         self.core.assign_again(group, partition);
     }
@@ -116,6 +117,11 @@ impl Transport for MemoryTransport {
 
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
         ready(self.core.lag(groups))
+    }
+
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        let ledgers = groups.into_iter().map(|group| (group.clone(), self.ledger(&group))).collect();
+        ready(Ok(ledgers))
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

@@ -66,7 +66,7 @@ impl MemoryTransport {
 
     /// All keys of a group with their state, ascending by key.
     #[must_use]
-    pub fn states(&self, group: &Group) -> Vec<(Bytes, Bytes)> {
+    pub fn all_states(&self, group: &Group) -> Vec<(Bytes, Bytes)> {
         self.core.scan(group)
     }
 

@@ -50,6 +50,8 @@ pub(super) enum Ending {
     Revoked(Box<dyn Send>),
     /// Gone already.
     Lost,
+    /// Started over: the assignee is told by the next assignment, after the last call about this one.
+    Replaced(Arc<Reader>, Acquired),
 }
 
 enum Call {
@@ -92,7 +94,7 @@ impl Reader {
         self.epoch
     }
 
-    /// Stops deliveries and tells the assignee so.
+    /// Stops deliveries and makes the last call about this assignment.
     pub(super) fn end(&self, ending: Ending) {
         for log in &self.logs {
             log.unfollow(self);
@@ -123,6 +125,7 @@ impl Reader {
                     self.assignee.revoked(self.partition, self.epoch, released);
                 }
                 Call::End(Ending::Lost) => self.assignee.lost(self.partition, self.epoch),
+                Call::End(Ending::Replaced(next, acquired)) => next.start(acquired),
             }
         }
     }

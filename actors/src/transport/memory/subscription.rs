@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     STORE,
-    core::Core,
+    core::{Core, ready},
     lock::Lock,
     log::Log,
     reader::{Ending, Reader},
@@ -103,6 +103,7 @@ impl Membership {
         (0..self.topics.first().map_or(0, |topic| topic.partitions())).map(Partition)
     }
 
+    /// Gives a partition to the assignee in a new epoch.
     fn assign(&self, partition: Partition) {
         let acquired = self.core.acquire(self.group.clone(), partition, self.names.clone());
         let logs: Vec<Arc<Log>> =
@@ -110,10 +111,19 @@ impl Membership {
         let reader = Reader::new(Arc::clone(&self.assignee), logs, &acquired);
         let owned = Owned { reader: Arc::clone(&reader), draining: false };
         let former = self.owned.lock().insert(partition, owned);
-        if let Some(former) = former {
-            former.reader.end(Ending::Lost);
+        match former {
+            Some(former) => former.reader.end(Ending::Replaced(reader, acquired)),
+            None => reader.start(acquired),
         }
-        reader.start(acquired);
+    }
+
+    fn restart(&self, partition: Partition) -> Result<(), StoreError> {
+        if self.owned.lock().get(&partition).is_none_or(|owned| owned.draining) {
+            let message = format!("{} doesn't own partition {partition} any more", self.group);
+            return Err(StoreError { store: STORE, message });
+        }
+        self.assign(partition);
+        Ok(())
     }
 
     fn revoke(self: &Arc<Self>, partition: Partition) {
@@ -161,8 +171,7 @@ struct MemorySubscription(Arc<Membership>);
 
 impl Subscription for MemorySubscription {
     fn restart(&self, partition: Partition) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.0.assign(partition);
-        std::future::ready(Ok(())).boxed()
+        ready(self.0.restart(partition))
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
