@@ -1,0 +1,9 @@
+use pandaflow::Classify;
+
+#[derive(Classify)]
+#[class(transient)]
+union RiskError {
+    a: u32,
+}
+
+fn main() {}

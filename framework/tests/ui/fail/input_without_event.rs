@@ -1,0 +1,14 @@
+#[path = "../events.rs"]
+mod events;
+
+use events::*;
+use pandaflow::{Context, Event, Handle, StreamProcessor};
+
+#[derive(StreamProcessor)]
+#[processor(
+    name = "risk",
+    input(topic = "signals.raw"),
+)]
+struct Risk;
+
+fn main() {}
