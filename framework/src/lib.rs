@@ -70,12 +70,12 @@ pub use declaration::{Declaration, Dedup, Input, Order, Output, RetryRule, Table
 pub use envelope::{EventEnvelope, rfc3339};
 pub use event::{Event, EventMeta, Tombstone};
 pub use event_id::EventId;
-pub use failure::{Classify, ErrorClass, Failure, FailureKind};
+pub use failure::{Classify, ErrorClass, Failure, FailureKind, Wait};
 pub use group::Group;
 pub use headers::{Header, Headers};
 pub use namespace::{Namespace, NamespaceError};
 pub use partitioner::partition_of;
-pub use payload::{EventType, Payload};
+pub use payload::{EventType, KeyText, Payload};
 pub use position::{Epoch, Offset, Partition, Position};
 pub use processor::{Emits, Handle, KeyState, LooksUp, Stateful, StreamProcessor};
 pub use record::{Outgoing, Record};

@@ -76,6 +76,7 @@ pub trait Handle<E>: StreamProcessor {
     note = "a state is `Default + Clone + Serialize + Deserialize`"
 )]
 pub trait KeyState: Default + Clone + Serialize + DeserializeOwned + 'static {}
+#[diagnostic::do_not_recommend]
 impl<T: Default + Clone + Serialize + DeserializeOwned + 'static> KeyState for T {}
 
 /// A processor that declared `state = ..`.
@@ -97,6 +98,27 @@ pub trait Emits<E: Payload>: StreamProcessor {
     type Format: Encode<E>;
 }
 
+/// [`Emits`] read from the event's side. A bound on the event makes the compiler find out what is emitted before it
+/// asks whether it is declared, so that the error names the event.
+pub trait EmittedBy<P: StreamProcessor>: Payload {
+    /// The index of the output in the declaration.
+    const OUTPUT: usize;
+    /// How it is written.
+    type Format: Encode<Self>;
+}
+
+impl<P: Emits<E>, E: Payload> EmittedBy<P> for E {
+    const OUTPUT: usize = <P as Emits<E>>::OUTPUT;
+    type Format = <P as Emits<E>>::Format;
+}
+
+/// A processor that declared the topic with index `INPUT` and takes `E` from there. Derived; it holds what an
+/// input asks of its handler and its format in one place, so that what is missing is told once.
+pub trait Takes<E, const INPUT: usize>: Handle<E> {
+    /// How its events are read.
+    type Format: Decode<E>;
+}
+
 /// A processor that declared a table of `E`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` doesn't declare a table of `{E}`",
@@ -116,7 +138,6 @@ pub trait LooksUp<E: Payload>: StreamProcessor {
 pub async fn attempt<P, E, F>(processor: &mut P, record: &Record, ctx: &mut Context<P>) -> Result<(), Failure>
 where
     P: Handle<E>,
-    E: Payload,
     F: Decode<E>,
 {
     let outcome = match &record.value {
@@ -136,6 +157,27 @@ where
         }
     };
     outcome.map_err(|error| Failure::of(&error))
+}
+
+/// [`attempt`] at an event of a declared input. Called by derived code.
+///
+/// # Errors
+/// As [`attempt`].
+pub async fn take<P, E, const INPUT: usize>(
+    processor: &mut P,
+    record: &Record,
+    ctx: &mut Context<P>,
+) -> Result<(), Failure>
+where
+    P: Takes<E, INPUT>,
+{
+    attempt::<P, E, P::Format>(processor, record, ctx).await
+}
+
+/// The id of an event of a declared input, without decoding the rest. Called by derived code.
+#[must_use]
+pub fn peek_id<P: Takes<E, INPUT>, E, const INPUT: usize>(record: &Record) -> Option<EventId> {
+    P::Format::peek_id(record)
 }
 
 /// Which of `types` the record's envelope holds, for a topic with several event types. Called by derived code.

@@ -9,6 +9,7 @@ mod class;
 mod classify;
 mod duration;
 mod event;
+mod generics;
 mod mistakes;
 mod names;
 mod options;

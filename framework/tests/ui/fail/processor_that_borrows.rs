@@ -1,21 +1,9 @@
-#[path = "../events.rs"]
-mod events;
-
-use events::*;
-use pandaflow::{Context, Event, Handle, StreamProcessor};
+use pandaflow::StreamProcessor;
 
 #[derive(StreamProcessor)]
-#[processor(
-    name = "risk",
-    input(topic = "signals.raw", event = TradingSignal),
-)]
+#[processor(name = "risk", input(topic = "signals.raw", event = Signal))]
 struct Risk<'a>(&'a str);
 
-impl<'a> Handle<TradingSignal> for Risk<'a> where 'a: 'static {
-    type Error = Refused;
-    async fn handle(&mut self, _: Event<TradingSignal>, _: &mut Context<Self>) -> Result<(), Refused> {
-        Ok(())
-    }
-}
+struct Signal;
 
 fn main() {}

@@ -10,4 +10,11 @@ use pandaflow::{Context, Event, Handle, StreamProcessor};
 )]
 struct Risk;
 
+impl Handle<TradingSignal> for Risk {
+    type Error = Refused;
+    async fn handle(&mut self, _: Event<TradingSignal>, _: &mut Context<Self>) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
 fn main() {}
