@@ -6,8 +6,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    EventId, EventMeta, Failure, Group, Headers, LooksUp, Namespace, Outgoing, Payload, Record, Stateful,
-    StreamProcessor, Timestamp, TopicName, TraceParent,
+    EventId, EventMeta, EventType, Failure, Group, Headers, LooksUp, Namespace, Outgoing, Payload, Record,
+    Stateful, StreamProcessor, Timestamp, TopicName, TraceParent,
     codec::{Decode, DecodeError, Encode, EncodeError},
     headers,
     ports::TableView,
@@ -32,6 +32,7 @@ pub struct Context<P: StreamProcessor> {
     key: Option<Bytes>,
     attempt: u32,
     cause: Cause,
+    event_type: &'static str,
     before: Rc<P::State>,
     changed: Option<P::State>,
     outputs: Vec<Outgoing>,
@@ -68,6 +69,7 @@ impl<P: StreamProcessor> Context<P> {
             key: record.key.clone(),
             attempt,
             cause: Cause { id: nil, correlation_id: nil, ts: DateTime::UNIX_EPOCH, trace: None },
+            event_type: "unknown",
             before: state,
             changed: None,
             outputs: Vec::new(),
@@ -76,7 +78,8 @@ impl<P: StreamProcessor> Context<P> {
         }
     }
 
-    pub(crate) fn begin(&mut self, meta: &EventMeta) {
+    pub(crate) fn begin(&mut self, event_type: EventType, meta: &EventMeta) {
+        self.event_type = event_type.as_str();
         self.cause =
             Cause { id: meta.id, correlation_id: meta.correlation_id, ts: meta.ts, trace: meta.trace };
     }
@@ -99,7 +102,7 @@ impl<P: StreamProcessor> Context<P> {
 
     fn stage<E: EmittedBy<P>>(&mut self, event: &E) -> Result<(), EncodeError> {
         let key = event.key();
-        if key.is_empty() {
+        if key.trim().is_empty() {
             return Err(EncodeError { event_type: E::TYPE.as_str(), reason: "its key is empty".into() });
         }
         let ordinal = u32::try_from(self.outputs.len()).unwrap_or(u32::MAX);
@@ -212,6 +215,12 @@ impl<P: StreamProcessor> Context<P> {
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
         &self.scope.namespace
+    }
+
+    /// The type of the event at hand; `unknown` until it is decoded. For metrics.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        self.event_type
     }
 
     /// Ends a successful attempt: what it staged. Called by the runtime.

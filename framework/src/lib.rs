@@ -39,9 +39,10 @@
 //! ```
 
 // The derives name this crate by its own name, also when it uses them itself.
-#[allow(unused_extern_crates, reason = "used by the schemas of feature `trading`")]
+#[allow(unused_extern_crates, reason = "only some features derive in here")]
 extern crate self as pandaflow;
 
+mod clock;
 pub mod codec;
 mod context;
 mod dead_letter;
@@ -60,10 +61,14 @@ pub mod ports;
 mod position;
 pub mod processor;
 mod record;
+pub mod settings;
 mod timestamp;
 mod topic;
 mod traceparent;
+#[cfg(feature = "trading")]
+pub mod trading;
 
+pub use clock::{Clock, SystemClock};
 pub use context::{Context, Effects, Scope, trace_headers};
 pub use dead_letter::{DeadLetter, Origin, ReplayAdvice, Tries};
 pub use declaration::{Declaration, Dedup, Input, Order, Output, RetryRule, Table};

@@ -112,10 +112,12 @@ impl<P: Emits<E>, E: Payload> EmittedBy<P> for E {
     type Format = <P as Emits<E>>::Format;
 }
 
-/// A processor that declared the topic with index `INPUT` and takes `E` from there. Derived; it holds what an
-/// input asks of its handler and its format in one place, so that what is missing is told once.
+/// A processor that declared the topic with index `INPUT` and takes `E` from there. Derived; what an input asks
+/// of its event, its handler and its format stands in one place, so that what is missing is told once.
 pub trait Takes<E, const INPUT: usize>: Handle<E> {
-    /// How its events are read.
+    /// `E`.
+    type Event: Payload;
+    /// How it is read.
     type Format: Decode<E>;
 }
 
@@ -131,11 +133,25 @@ pub trait LooksUp<E: Payload>: StreamProcessor {
     type Format: Decode<E>;
 }
 
-/// Decodes a record as `E` in format `F` and hands it to the processor. Called by derived code.
+/// Decodes a record as `E` in format `F` and hands it to the processor. Called by code that was not derived.
 ///
 /// # Errors
 /// The bytes don't fit, or the handler failed.
 pub async fn attempt<P, E, F>(processor: &mut P, record: &Record, ctx: &mut Context<P>) -> Result<(), Failure>
+where
+    P: Handle<E>,
+    E: Payload,
+    F: Decode<E>,
+{
+    handle::<P, E, F>(E::TYPE, processor, record, ctx).await
+}
+
+async fn handle<P, E, F>(
+    event_type: EventType,
+    processor: &mut P,
+    record: &Record,
+    ctx: &mut Context<P>,
+) -> Result<(), Failure>
 where
     P: Handle<E>,
     F: Decode<E>,
@@ -143,7 +159,7 @@ where
     let outcome = match &record.value {
         Some(value) => {
             let event = F::decode(record, value)?;
-            ctx.begin(&event.meta);
+            ctx.begin(event_type, &event.meta);
             processor.handle(event, ctx).await
         }
         None => {
@@ -171,7 +187,13 @@ pub async fn take<P, E, const INPUT: usize>(
 where
     P: Takes<E, INPUT>,
 {
-    attempt::<P, E, P::Format>(processor, record, ctx).await
+    handle::<P, E, P::Format>(<P::Event as Payload>::TYPE, processor, record, ctx).await
+}
+
+/// The type of an event of a declared input. Called by derived code.
+#[must_use]
+pub const fn event_type<P: Takes<E, INPUT>, E, const INPUT: usize>() -> EventType {
+    <P::Event as Payload>::TYPE
 }
 
 /// The id of an event of a declared input, without decoding the rest. Called by derived code.

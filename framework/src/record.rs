@@ -1,8 +1,12 @@
 //! A record: what a source delivers and the log keeps, undecoded.
 
 use bytes::Bytes;
+use serde::Serialize;
 
-use crate::{Headers, Offset, Partition, Position, Timestamp, TopicName};
+use crate::{
+    EventId, EventMeta, Headers, Offset, Partition, Payload, Position, Timestamp, TopicName,
+    codec::{Encode, EncodeError, EnvelopeFormat},
+};
 
 /// One record of a topic's partition, as it lies in the log.
 ///
@@ -54,4 +58,37 @@ pub struct Outgoing {
     pub value: Option<Bytes>,
     /// Names and values written beside the payload, for others to read.
     pub headers: Headers,
+}
+
+impl Outgoing {
+    /// An event that begins a chain of its own, in an envelope: read from a file, say, or sent by a person.
+    ///
+    /// # Errors
+    /// The payload can't be written, or its key is empty.
+    pub fn root<E: Payload + Serialize>(
+        topic: TopicName,
+        id: EventId,
+        ts: Timestamp,
+        source: &str,
+        event: &E,
+    ) -> Result<Self, EncodeError> {
+        let key = event.key();
+        if key.trim().is_empty() {
+            return Err(EncodeError { event_type: E::TYPE.as_str(), reason: "its key is empty".into() });
+        }
+        let meta = EventMeta {
+            id,
+            correlation_id: id,
+            causation_id: None,
+            broker: None,
+            key: key.as_ref().into(),
+            source: source.into(),
+            version: E::VERSION,
+            ts: ts.to_utc(),
+            trace: None,
+        };
+        let value = EnvelopeFormat::encode(&meta, event)?;
+        let key = Some(Bytes::copy_from_slice(key.as_bytes()));
+        Ok(Self { topic, timestamp: ts, key, value: Some(value), headers: Headers::default() })
+    }
 }

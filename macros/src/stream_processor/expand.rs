@@ -81,8 +81,11 @@ fn processor(input: &DeriveInput, plan: &Plan) -> TokenStream {
 
 fn declaration(plan: &Plan) -> TokenStream {
     let name = &plan.name;
-    let inputs = plan.inputs.iter().map(|Input { topic, events }| {
-        let types = events.iter().map(|(event, _)| event_type(event));
+    let inputs = plan.inputs.iter().enumerate().map(|(index, Input { topic, events })| {
+        let index = Literal::usize_unsuffixed(index);
+        let types = events.iter().map(|(event, _)| {
+            quote_spanned!(event.span()=> ::pandaflow::processor::event_type::<Self, #event, #index>())
+        });
         quote!(::pandaflow::Input { topic: #topic, events: &[#(#types),*] })
     });
     let tables = plan.tables.iter().map(|Channel { topic, event, .. }| {
@@ -159,6 +162,7 @@ fn takes(input: &DeriveInput, index: usize, event: &Type, format: &Format) -> To
     quote_spanned! {event.span()=>
         #[automatically_derived]
         #head ::pandaflow::processor::Takes<#event, #index> for #target {
+            type Event = #event;
             type Format = #codec;
         }
     }

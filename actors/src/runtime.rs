@@ -1,0 +1,217 @@
+//! The runtime: starts services, hosts and tasks on a transport, tells how they are, and drains them.
+
+mod arbiters;
+mod attempt;
+mod board;
+mod config;
+mod delivery;
+mod env;
+mod guarded;
+mod host;
+mod host_seed;
+mod lanes;
+mod monitor;
+mod open_settlement;
+mod pulse;
+mod state_cache;
+mod state_row;
+mod supervisor;
+mod task;
+mod task_telemetry;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, Addr};
+use pandaflow::{
+    Clock,
+    ports::{Lag, StoreError, Transport},
+};
+use slog::Logger;
+use tokio::sync::watch;
+
+use self::{
+    arbiters::Arbiters,
+    board::Board,
+    monitor::Monitor,
+    pulse::{Names, Watchdog},
+    supervisor::{ArbiterTold, ReadStates, Shutdown, Supervisor},
+    task::TaskLimits,
+};
+use crate::{
+    plan::{Plan, PlanError},
+    program::Program,
+    services::Services,
+};
+
+pub use self::{
+    config::RuntimeConfig,
+    pulse::ArbiterNews,
+    state_row::{StateError, decode as decode_state},
+    supervisor::{LifecycleState, OnProcessorFailure, ProcessorState},
+};
+pub(crate) use self::{host::Surroundings, host_seed::HostSeed, supervisor::StartHost};
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its declarations don't fit together.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A thread could not be started.
+    #[error("a thread can't be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A program that runs. It ends by [`Runtime::drain`] and [`Runtime::end`]; dropping it stops nothing in order.
+pub struct Runtime {
+    transport: Arc<dyn Transport>,
+    services: Services,
+    supervisor: Addr<Supervisor>,
+    plan: Plan,
+    arbiters: Arc<Arbiters>,
+    watchdog: Option<Watchdog>,
+    monitor: Monitor,
+    fatal: watch::Receiver<Option<String>>,
+}
+
+impl Runtime {
+    /// Starts `program` on `transport`. Must be called where an actix system runs.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start(
+        program: &Program,
+        transport: Arc<dyn Transport>,
+        services: Services,
+        clock: Arc<dyn Clock>,
+        config: RuntimeConfig,
+        log: Logger,
+    ) -> Result<Self, StartError> {
+        let plan = program.plan()?;
+        transport.create_topics(plan.topics.clone()).await?;
+        let arbiters = Arc::new(Arbiters::new(config.arbiters));
+        let surroundings = Surroundings {
+            transport: transport.clone(),
+            services: services.clone(),
+            clock,
+            arbiters: arbiters.clone(),
+            log: log.clone(),
+            limits: TaskLimits {
+                events: config.in_flight_events,
+                bytes: config.in_flight_bytes,
+                settle_events: config.settle_events,
+            },
+            cached_keys: config.cached_keys,
+            lease: config.lease,
+            restarts: config.restarts,
+            board: Board::default(),
+        };
+        let (hosts, names) = hosts(program, &plan, &surroundings).await?;
+        let (tell_fatal, fatal) = watch::channel(None);
+        let supervisor =
+            Supervisor::new(hosts, config.on_processor_failure, services.health.clone(), log, tell_fatal)
+                .start();
+        let watchdog = match config.blocked_arbiter_after {
+            Some(limit) => {
+                arbiters.beat();
+                let told = supervisor.clone();
+                let tell = move |news| told.do_send(ArbiterTold(news));
+                Some(Watchdog::start(arbiters.pulses().to_vec(), names, limit, tell)?)
+            }
+            None => None,
+        };
+        let monitor = Monitor::start(&plan, transport.clone(), services.clone(), surroundings.board.clone());
+        Ok(Self { transport, services, supervisor, plan, arbiters, watchdog, monitor, fatal })
+    }
+
+    /// The transport that it runs on.
+    #[must_use]
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.transport
+    }
+
+    /// Its service actors.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// How far each processor is behind, as of one instant.
+    ///
+    /// # Errors
+    /// The transport can't tell.
+    pub async fn lag(&self) -> Result<Vec<Lag>, StoreError> {
+        self.transport.lag(self.groups()).await
+    }
+
+    fn groups(&self) -> Vec<pandaflow::Group> {
+        self.plan.processors.iter().map(|processor| processor.group.clone()).collect()
+    }
+
+    /// Whether every event that lies in the log has been settled by every processor that reads it.
+    ///
+    /// # Errors
+    /// The transport can't tell.
+    pub async fn is_idle(&self) -> Result<bool, StoreError> {
+        Ok(self.lag().await?.iter().all(|lag| lag.records() == 0))
+    }
+
+    /// Where every processor is in its life; empty once the runtime has ended.
+    pub async fn states(&self) -> Vec<ProcessorState> {
+        self.supervisor.send(ReadStates).await.unwrap_or_default()
+    }
+
+    /// Resolves when a processor is over its restart budget and the process should end, with the reason.
+    pub async fn failed(&self) -> String {
+        let mut fatal = self.fatal.clone();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // The supervisor has ended as told: there is nothing to wait for any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Drains within `deadline`: sources stop, lanes end what they have begun, what has ended is settled. The
+    /// transport can still be read afterwards. `true` if everything ended in time.
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        let drained = self.supervisor.send(Shutdown { deadline });
+        // A task ends by itself at its deadline; the rest is for the hops.
+        let in_time = tokio::time::timeout(deadline + Duration::from_secs(1), drained).await.is_ok();
+        self.monitor.stop();
+        in_time
+    }
+
+    /// Ends all threads, and the transport once its last write is done. [`Runtime::drain`] comes before: what
+    /// still runs is dropped. `false` if an arbiter could not be ended, as a handler blocks it.
+    pub async fn end(self) -> bool {
+        drop(self.watchdog);
+        self.transport.close().await;
+        let Ok(arbiters) = Arc::try_unwrap(self.arbiters) else { return true };
+        let stopped = tokio::task::spawn_blocking(move || arbiters.stop());
+        tokio::time::timeout(Duration::from_secs(1), stopped).await.is_ok()
+    }
+}
+
+/// A host for each planned processor, and the names that the watchdog knows them by.
+async fn hosts(
+    program: &Program,
+    plan: &Plan,
+    surroundings: &Surroundings,
+) -> Result<(Vec<Box<dyn StartHost>>, Names), StoreError> {
+    let mut hosts = Vec::with_capacity(plan.processors.len());
+    let names = Names::default();
+    for (number, planned) in (0..).zip(&plan.processors) {
+        let mut tables = Vec::with_capacity(planned.tables.len());
+        for topic in &planned.tables {
+            tables.push(surroundings.transport.tables().open(topic.clone()).await?);
+        }
+        let name = format!("{} in {}", program.declaration(planned.processor).name, planned.namespace);
+        names.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(number, name);
+        hosts.push(program.host(planned, tables, number, surroundings.clone()));
+    }
+    Ok((hosts, names))
+}

@@ -1,0 +1,285 @@
+//! The way of one event through its lane: claim, attempt, retry in place, dead letter.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    pin::pin,
+    rc::Rc,
+    time::Duration,
+};
+
+use pandaflow::{
+    Context, DeadLetter, Effects, ErrorClass, EventId, Failure, FailureKind, Origin, StreamProcessor, Tries,
+    policy::{restart_budget::Restart, retry::Verdict as Next},
+    ports::{AttemptChange, Claim, FailedAttempts, Filing, Verdict},
+};
+use tokio::time::Instant;
+
+use super::{
+    delivery::Delivery,
+    env::{Draining, Env},
+    guarded::{Broken, Guarded, panic_message},
+    lanes::LaneNo,
+    state_row,
+};
+
+/// An event that has left its lane.
+pub(crate) struct Ended<P: StreamProcessor> {
+    pub(crate) lane: LaneNo,
+    pub(crate) delivery: Delivery,
+    /// The user's struct, unless a panic or a time-out took it.
+    pub(crate) processor: Option<Box<P>>,
+    pub(crate) how: How<P::State>,
+}
+
+/// How it left.
+pub(crate) enum How<S> {
+    /// Handled or filtered.
+    Succeeded(Effects<S>),
+    /// Seen before.
+    Duplicate,
+    /// Given up on; the letter is confirmed or goes with the settlement.
+    DeadLettered(Filing),
+    /// Not handled, since the task drains: it comes again in the next life.
+    GivenBack,
+    /// The lane failed more often than its budget allows: the task must.
+    Escalated(String),
+}
+
+/// Why one attempt did not succeed.
+enum Trouble {
+    Failed(Failure),
+    Draining,
+}
+
+impl From<Draining> for Trouble {
+    fn from(_: Draining) -> Self {
+        Self::Draining
+    }
+}
+
+/// Brings one event to its end. Attempts at it are made one after the other, so that its key keeps its order.
+pub(crate) async fn run<P: StreamProcessor>(
+    env: Rc<Env<P>>,
+    lane: LaneNo,
+    mut processor: Option<Box<P>>,
+    mut delivery: Delivery,
+    verdict: Option<Verdict>,
+) -> Ended<P> {
+    let how = match claimed(&env, &delivery, verdict).await {
+        Ok(true) => handle(&env, &mut processor, &mut delivery).await,
+        Ok(false) => How::Duplicate,
+        Err(Draining) => How::GivenBack,
+    };
+    Ended { lane, delivery, processor, how }
+}
+
+/// Whether the event is ours to handle; waits for the end of another owner's lease.
+async fn claimed<P: StreamProcessor>(
+    env: &Env<P>,
+    delivery: &Delivery,
+    verdict: Option<Verdict>,
+) -> Result<bool, Draining> {
+    let (Some(mut verdict), Some(id)) = (verdict, delivery.claimed) else { return Ok(true) };
+    loop {
+        match verdict {
+            Verdict::Fresh => return Ok(true),
+            Verdict::Done => return Ok(false),
+            Verdict::Leased { until } => {
+                env.wait(until.since(env.clock.now()).max(Duration::from_millis(1))).await?;
+                let claim = || env.dedup.claim(claim_of(env, vec![id]));
+                verdict = env.ask("dedup", claim).await?.first().copied().unwrap_or(Verdict::Fresh);
+            }
+        }
+    }
+}
+
+/// A claim of these events by this task.
+pub(crate) fn claim_of<P: StreamProcessor>(env: &Env<P>, ids: Vec<EventId>) -> Claim {
+    Claim { owner: env.owner.clone(), ids, now: env.clock.now(), lease: env.lease }
+}
+
+async fn handle<P: StreamProcessor>(
+    env: &Env<P>,
+    processor: &mut Option<Box<P>>,
+    delivery: &mut Delivery,
+) -> How<P::State> {
+    loop {
+        let failure = match attempt(env, processor, delivery).await {
+            Ok(effects) => return How::Succeeded(effects),
+            Err(Trouble::Draining) => return How::GivenBack,
+            Err(Trouble::Failed(failure)) => failure,
+        };
+        delivery.failed += 1;
+        env.telemetry.borrow_mut().batch.failed(failure.class);
+        let now = env.clock.now();
+        let first_failed = *delivery.first_failed.get_or_insert(now);
+        let rebuild = match rebuild_wait(env, processor.is_none(), &failure) {
+            Ok(wait) => wait,
+            Err(reason) => {
+                note_failed(env, delivery);
+                return How::Escalated(reason);
+            }
+        };
+        let random = spread(env, delivery);
+        match env.policy.after(delivery.failed, &failure, random) {
+            Next::Retry { wait } => {
+                note_failed(env, delivery);
+                env.telemetry.borrow_mut().batch.retries += 1;
+                let wait = wait.max(rebuild);
+                slog::info!(env.log, "attempt failed: trying again"; "topic" => %delivery.record.topic, "partition" => delivery.record.partition.0, "offset" => delivery.record.offset.0, "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
+                if env.wait(wait).await.is_err() {
+                    return How::GivenBack;
+                }
+            }
+            Next::GiveUp => {
+                let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
+                return match file(env, delivery, failure, tries).await {
+                    Ok(filing) => How::DeadLettered(filing),
+                    Err(Draining) => {
+                        note_failed(env, delivery);
+                        How::GivenBack
+                    }
+                };
+            }
+        }
+    }
+}
+
+/// One attempt, from loading the key's state to the staged effects.
+async fn attempt<P: StreamProcessor>(
+    env: &Env<P>,
+    processor: &mut Option<Box<P>>,
+    delivery: &Delivery,
+) -> Result<Effects<P::State>, Trouble> {
+    let state = state_of(env, delivery).await?;
+    let _permit = match env.permits.try_acquire() {
+        Ok(permit) => permit,
+        Err(_) => match env.unless_draining(env.permits.acquire()).await? {
+            Ok(permit) => permit,
+            // The semaphore is closed when the processor stops.
+            Err(_) => return Err(Trouble::Draining),
+        },
+    };
+    let mut own = match processor.take() {
+        Some(own) => own,
+        None => build(env).map_err(Trouble::Failed)?,
+    };
+    let mut ctx = Context::<P>::new(env.scope.clone(), &delivery.record, delivery.failed + 1, state);
+    let began = Instant::now();
+    let outcome = {
+        let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
+        Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await
+    };
+    env.telemetry.borrow_mut().attempted(ctx.event_type(), began.elapsed());
+    let failure = match outcome {
+        Ok(result) => {
+            *processor = Some(own);
+            match result {
+                Ok(()) => match ctx.finish() {
+                    Ok(effects) => return Ok(effects),
+                    Err(failure) => failure,
+                },
+                Err(failure) => failure,
+            }
+        }
+        // What the handler left of its struct is not to be trusted: it is dropped here.
+        Err(Broken::Panicked(message)) => {
+            env.telemetry.borrow_mut().batch.panics += 1;
+            Failure::panicked(message)
+        }
+        Err(Broken::TimedOut) => {
+            env.telemetry.borrow_mut().batch.timeouts += 1;
+            Failure::timed_out(Env::<P>::DECLARATION.timeout)
+        }
+    };
+    Err(Trouble::Failed(failure))
+}
+
+fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {
+    let factory = &env.factory;
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Box::new(factory())))
+        .map_err(|panic| Failure::panicked(format!("its factory: {}", panic_message(&*panic))))
+}
+
+/// The key's state, from the cache or the store.
+async fn state_of<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> Result<Rc<P::State>, Trouble> {
+    if !keeps_state::<P>() {
+        return Ok(env.blank.clone());
+    }
+    let key = delivery.record.key.clone().unwrap_or_default();
+    if let Some(state) = env.cache.borrow_mut().get(&key) {
+        env.telemetry.borrow_mut().batch.cache_hits += 1;
+        return Ok(state);
+    }
+    let load = || env.states.load(env.owner.group.clone(), env.owner.partition, vec![key.clone()]);
+    let stored = env.ask("state", load).await?.pop().flatten();
+    let state = match stored {
+        Some(bytes) => state_row::decode(&key, Env::<P>::DECLARATION.state_version, &bytes)
+            .map(Rc::new)
+            .map_err(|error| Trouble::Failed(misfit(&error)))?,
+        None => env.blank.clone(),
+    };
+    env.cache.borrow_mut().loaded(key, state.clone());
+    Ok(state)
+}
+
+/// Whether a processor declared a state.
+pub(crate) fn keeps_state<P: StreamProcessor>() -> bool {
+    std::any::TypeId::of::<P::State>() != std::any::TypeId::of::<()>()
+}
+
+fn misfit(error: &state_row::StateError) -> Failure {
+    let kind = FailureKind::State;
+    Failure::new(kind, ErrorClass::Infrastructure, "pandaflow::StateError", error.to_string())
+}
+
+/// How long a lane whose struct is gone waits for a new one, or why it may not have one.
+fn rebuild_wait<P: StreamProcessor>(env: &Env<P>, gone: bool, failure: &Failure) -> Result<Duration, String> {
+    if !gone {
+        return Ok(Duration::ZERO);
+    }
+    env.telemetry.borrow_mut().batch.lane_restarts += 1;
+    slog::warn!(env.log, "a lane is rebuilt"; "error" => &failure.message, "kind" => ?failure.kind);
+    match env.rebuilds.borrow_mut().failed(env.started.elapsed()) {
+        Restart::After(wait) => Ok(wait),
+        Restart::Escalate => Err(format!(
+            "its lanes were rebuilt more often than allowed; the last time after: {}",
+            failure.message
+        )),
+    }
+}
+
+fn note_failed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) {
+    env.failed.borrow_mut().push(AttemptChange::Failed(FailedAttempts {
+        topic: delivery.record.topic.clone(),
+        offset: delivery.record.offset,
+        attempts: delivery.failed,
+        first_failed: delivery.first_failed.unwrap_or_else(|| env.clock.now()),
+    }));
+}
+
+/// Hands the dead letter over until it is taken: it is never dropped.
+async fn file<P: StreamProcessor>(
+    env: &Env<P>,
+    delivery: &Delivery,
+    failure: Failure,
+    tries: Tries,
+) -> Result<Filing, Draining> {
+    let record = delivery.record.clone();
+    let origin = Origin {
+        group: &env.owner.group,
+        processor: Env::<P>::DECLARATION.name,
+        namespace: &env.scope.namespace,
+        event_id: P::peek_id(delivery.input, &record),
+    };
+    let letter = DeadLetter::new(&origin, record, failure, tries);
+    slog::warn!(env.log, "event given up on"; "topic" => %letter.record.topic, "partition" => letter.record.partition.0, "offset" => letter.record.offset.0, "attempts" => letter.attempts, "class" => letter.class.as_str(), "error" => &letter.message, "fingerprint" => &letter.fingerprint);
+    env.ask("dead letters", || env.dead_letters.file(letter.clone())).await
+}
+
+/// Where in the range of its wait a retry falls: from the event and the attempt, so that a re-run waits the same.
+fn spread<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (env.owner.group.as_str(), delivery.record.offset, delivery.failed).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,77 @@
+//! The board: how far each task is, written by the tasks once a second, read by the monitor.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::health::{TaskKey, TaskProgress};
+
+/// One task's entry. Written by the task, read by the monitor.
+#[derive(Debug, Default)]
+pub(crate) struct TaskEntry {
+    settled: AtomicU64,
+    in_flight: AtomicU64,
+    /// Written by the monitor, read by the task for its metrics.
+    lag: AtomicU64,
+    waits_for: Mutex<Option<String>>,
+}
+
+impl TaskEntry {
+    /// Notes how far the task is.
+    pub(crate) fn note(&self, settled: u64, in_flight: u64) {
+        self.settled.store(settled, Ordering::Relaxed);
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    /// How far the task is behind, as the monitor saw it last.
+    pub(crate) fn lag(&self) -> u64 {
+        self.lag.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the whole task waits for on purpose, such as a store that is down; `None` for nothing.
+    pub(crate) fn waits_for(&self, what: Option<&str>) {
+        *lock(&self.waits_for) = what.map(str::to_owned);
+    }
+}
+
+/// The entries of the tasks that live, by task. An entry goes when its task ends.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Board(Arc<Mutex<BTreeMap<TaskKey, Arc<TaskEntry>>>>);
+
+impl Board {
+    /// An entry for a task that begins.
+    pub(crate) fn enter(&self, task: TaskKey) -> Arc<TaskEntry> {
+        let entry = Arc::new(TaskEntry::default());
+        lock(&self.0).insert(task, entry.clone());
+        entry
+    }
+
+    /// The task has ended; an entry that a later task of the same key made stays.
+    pub(crate) fn leave(&self, task: &TaskKey, entry: &Arc<TaskEntry>) {
+        let mut entries = lock(&self.0);
+        if entries.get(task).is_some_and(|current| Arc::ptr_eq(current, entry)) {
+            entries.remove(task);
+        }
+    }
+
+    /// How far a task is, with its lag; `None` if it doesn't live.
+    pub(crate) fn progress(&self, task: &TaskKey, lag: u64) -> Option<TaskProgress> {
+        let entry = lock(&self.0).get(task).cloned()?;
+        entry.lag.store(lag, Ordering::Relaxed);
+        Some(TaskProgress {
+            task: task.clone(),
+            lag,
+            settled: entry.settled.load(Ordering::Relaxed),
+            in_flight: entry.in_flight.load(Ordering::Relaxed),
+            waits_for: lock(&entry.waits_for).clone(),
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,46 @@
+//! The limits that a runtime keeps.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use pandaflow::policy::restart_budget::RestartLimits;
+
+use super::OnProcessorFailure;
+
+/// Limits of a runtime. Every default is a stated one.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// Threads that run tasks; as many as there are cores by default. 0 runs all on the calling thread (test kit).
+    pub arbiters: usize,
+    /// Events of one task that are taken in and not settled, at most; 4,096 by default.
+    pub in_flight_events: usize,
+    /// Bytes of their records, at most; 8 MiB by default.
+    pub in_flight_bytes: usize,
+    /// Events in one settlement at most, while more are ready; 1,000 by default.
+    pub settle_events: usize,
+    /// Keys of one task whose state is kept in memory; 10,000 by default.
+    pub cached_keys: NonZeroUsize,
+    /// How long a dedup claim holds; 60 s by default.
+    pub lease: Duration,
+    /// How often lanes and tasks are restarted before their failure escalates; 10 times in 60 s by default.
+    pub restarts: RestartLimits,
+    /// After how long an arbiter that doesn't turn is reported; 1 s by default, `None` never.
+    pub blocked_arbiter_after: Option<Duration>,
+    /// What follows when a processor is over its budget; the process ends by default.
+    pub on_processor_failure: OnProcessorFailure,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self {
+            arbiters: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            in_flight_events: 4_096,
+            in_flight_bytes: 8 << 20,
+            settle_events: 1_000,
+            cached_keys: NonZeroUsize::MIN.saturating_add(9_999),
+            lease: Duration::from_secs(60),
+            restarts: RestartLimits::default(),
+            blocked_arbiter_after: Some(Duration::from_secs(1)),
+            on_processor_failure: OnProcessorFailure::default(),
+        }
+    }
+}

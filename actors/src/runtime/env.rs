@@ -1,0 +1,121 @@
+//! What the attempts of one task share: who they are, whom they ask, and where they count.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use pandaflow::{
+    Clock, Declaration, Scope, StreamProcessor,
+    policy::{restart_budget::RestartBudget, retry::RetryPolicy},
+    ports::{AttemptChange, Owner, StateStore},
+};
+use slog::Logger;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
+
+use super::{board::TaskEntry, pulse::Running, state_cache::StateCache, task_telemetry::TaskTelemetry};
+use crate::{dead_letters::DeadLetterHandle, dedup::DedupHandle, health::HealthHandle};
+
+/// The first and the longest wait for a store that doesn't answer.
+const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// Shared by a task and its attempts, all on one arbiter.
+pub(crate) struct Env<P: StreamProcessor> {
+    pub(crate) scope: Rc<Scope>,
+    pub(crate) owner: Owner,
+    pub(crate) factory: Arc<dyn Fn() -> P + Send + Sync>,
+    pub(crate) policy: RetryPolicy,
+    /// Attempts of this processor that may run at once in this process.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) states: Arc<dyn StateStore>,
+    pub(crate) cache: RefCell<StateCache<P::State>>,
+    /// What a key without a stored state has.
+    pub(crate) blank: Rc<P::State>,
+    pub(crate) dedup: DedupHandle,
+    pub(crate) lease: Duration,
+    pub(crate) dead_letters: DeadLetterHandle,
+    pub(crate) health: HealthHandle,
+    pub(crate) entry: Arc<TaskEntry>,
+    /// Whether claims of the partition's earlier owners have been ended.
+    pub(crate) fenced: Cell<bool>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) running: Running,
+    pub(crate) log: Logger,
+    /// Failed attempts to be kept with the next settlement.
+    pub(crate) failed: RefCell<Vec<AttemptChange>>,
+    pub(crate) telemetry: RefCell<TaskTelemetry>,
+    pub(crate) rebuilds: RefCell<RestartBudget>,
+    pub(crate) started: Instant,
+    /// Set once, when the task drains: what waits for a time gives up waiting.
+    pub(crate) draining: Cell<bool>,
+    pub(crate) drain: Notify,
+}
+
+/// The task drains: whoever waits gives its event back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Draining;
+
+impl<P: StreamProcessor> Env<P> {
+    pub(crate) const DECLARATION: Declaration = P::DECLARATION;
+
+    /// Begins to drain.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.set(true);
+        self.drain.notify_waiters();
+    }
+
+    /// Waits, unless the task drains.
+    pub(crate) async fn wait(&self, duration: Duration) -> Result<(), Draining> {
+        self.unless_draining(tokio::time::sleep(duration)).await
+    }
+
+    /// Waits for `future`, unless the task drains.
+    pub(crate) async fn unless_draining<F: Future>(&self, future: F) -> Result<F::Output, Draining> {
+        let drain = self.drain.notified();
+        tokio::pin!(drain);
+        drain.as_mut().enable();
+        if self.draining.get() {
+            return Err(Draining);
+        }
+        tokio::select! {
+            () = drain => Err(Draining),
+            output = future => Ok(output),
+        }
+    }
+
+    /// Asks a store until it answers. Its trouble is told to health, and is no event's failure.
+    pub(crate) async fn ask<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+        &self,
+        component: &str,
+        mut question: impl FnMut() -> F,
+    ) -> Result<T, Draining> {
+        let mut wait = STORE_BACKOFF.0;
+        let mut troubled = false;
+        loop {
+            match self.unless_draining(question()).await? {
+                Ok(answer) => {
+                    if troubled {
+                        self.health.healthy(component);
+                        self.entry.waits_for(None);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut troubled, true) {
+                        slog::warn!(self.log, "a store doesn't answer: waiting"; "component" => component, "error" => %error);
+                        self.health.failing(component, &error.to_string());
+                        self.entry.waits_for(Some(component));
+                    }
+                    self.wait(wait).await?;
+                    wait = (wait * 2).min(STORE_BACKOFF.1);
+                }
+            }
+        }
+    }
+}

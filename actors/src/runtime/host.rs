@@ -1,0 +1,355 @@
+//! The processor host: one processor in one namespace. It joins the group, starts a task for each partition that
+//! it is given, starts failed ones over within a budget, and drains them all when it is told to stop.
+
+mod assignee;
+
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    Recipient, ResponseActFuture, WrapFuture,
+};
+use pandaflow::{
+    Clock, Group, Namespace, Partition, Scope, StreamProcessor, TopicName,
+    policy::{
+        restart_budget::{Restart, RestartBudget, RestartLimits},
+        retry::RetryPolicy,
+        watermark::Watermark,
+    },
+    ports::{Assignment, StoreError, Subscription, SubscriptionRequest, TableView, Transport},
+};
+use slog::{Logger, o};
+use tokio::{sync::Semaphore, time::Instant};
+
+use self::assignee::{Routes, TaskAddr};
+use super::{
+    arbiters::Arbiters,
+    board::Board,
+    env::Env,
+    pulse::Running,
+    state_cache::StateCache,
+    task::{HowTaskEnded, Task, TaskEnded, TaskLimits, TaskParts},
+    task_telemetry::TaskTelemetry,
+};
+use crate::{
+    health::{ProcessorState, ReportProcessor, TaskKey},
+    services::Services,
+};
+
+/// What a host needs to know of its surroundings; the same for all hosts of a process.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) services: Services,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) arbiters: Arc<Arbiters>,
+    pub(crate) log: Logger,
+    pub(crate) limits: TaskLimits,
+    pub(crate) cached_keys: std::num::NonZeroUsize,
+    pub(crate) lease: Duration,
+    pub(crate) restarts: RestartLimits,
+    pub(crate) board: Board,
+}
+
+/// Who the host is.
+pub(crate) struct HostParts<P> {
+    pub(crate) namespace: Namespace,
+    pub(crate) group: Group,
+    pub(crate) inputs: Vec<TopicName>,
+    pub(crate) outputs: Vec<TopicName>,
+    pub(crate) tables: Vec<Arc<dyn TableView>>,
+    /// The number that the watchdog knows the processor by.
+    pub(crate) number: u32,
+    pub(crate) factory: Arc<dyn Fn() -> P + Send + Sync>,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) supervisor: Recipient<HostFailed>,
+}
+
+/// A processor that can't go on; for the supervisor.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub(crate) struct HostFailed {
+    pub(crate) group: Group,
+    pub(crate) reason: String,
+}
+
+/// Drain every task and leave the group; answers when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct DrainHost {
+    pub(crate) deadline: Duration,
+}
+
+/// A partition is ours.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Assigned(Assignment);
+
+/// The source can't go on.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct SourceFailed(StoreError);
+
+/// Start a failed partition over.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct StartOver(Partition);
+
+/// The actor.
+pub(crate) struct Host<P> {
+    parts: HostParts<P>,
+    log: Logger,
+    permits: Arc<Semaphore>,
+    routes: Routes,
+    subscription: Option<Arc<dyn Subscription>>,
+    budgets: BTreeMap<Partition, RestartBudget>,
+    started: Instant,
+    draining: bool,
+}
+
+impl<P: StreamProcessor> Host<P> {
+    pub(crate) fn new(parts: HostParts<P>) -> Self {
+        let declaration = P::DECLARATION;
+        let log = parts.surroundings.log.new(o!(
+            "processor" => declaration.name, "namespace" => parts.namespace.to_string()));
+        Self {
+            permits: Arc::new(Semaphore::new(declaration.concurrency)),
+            routes: Routes::default(),
+            subscription: None,
+            budgets: BTreeMap::new(),
+            started: Instant::now(),
+            draining: false,
+            log,
+            parts,
+        }
+    }
+
+    fn report(&self, state: ProcessorState) {
+        self.parts.surroundings.services.health.processor(ReportProcessor {
+            namespace: self.parts.namespace.clone(),
+            processor: P::DECLARATION.name.into(),
+            state,
+        });
+    }
+
+    fn subscribe(&mut self, ctx: &mut Context<Self>) {
+        let request =
+            SubscriptionRequest { group: self.parts.group.clone(), topics: self.parts.inputs.clone() };
+        let assignee = assignee::HostAssignee::new(ctx.address(), self.routes.clone());
+        match self.parts.surroundings.transport.source().subscribe(request, Arc::new(assignee)) {
+            Ok(subscription) => self.subscription = Some(subscription),
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    fn fail(&self, reason: String) {
+        slog::error!(self.log, "the processor can't go on"; "reason" => &reason);
+        self.report(ProcessorState::Failed { reason: reason.clone() });
+        self.parts.supervisor.do_send(HostFailed { group: self.parts.group.clone(), reason });
+    }
+
+    fn start_task(&self, assignment: Assignment, host: Recipient<TaskEnded>) {
+        let partition = assignment.acquired.owner.partition;
+        let epoch = assignment.acquired.owner.epoch;
+        let (arbiter, pulse) = self.parts.surroundings.arbiters.of(partition.0);
+        let seed = TaskSeed::<P> {
+            around: self.parts.surroundings.clone(),
+            factory: self.parts.factory.clone(),
+            namespace: self.parts.namespace.clone(),
+            outputs: self.parts.outputs.clone(),
+            tables: self.parts.tables.clone(),
+            permits: self.permits.clone(),
+            running: Running::new(pulse, self.parts.number),
+            log: self.log.new(o!("partition" => partition.0, "epoch" => epoch.0)),
+            mailbox: Arc::new(AtomicUsize::new(0)),
+            host,
+        };
+        let mailbox = seed.mailbox.clone();
+        let addr = start_on(&arbiter, move || Task::new(seed.parts(assignment)));
+        self.routes.put(partition, TaskAddr::new(epoch, addr, mailbox));
+    }
+
+    fn restart(&mut self, partition: Partition, reason: &str, ctx: &mut Context<Self>) {
+        self.report(ProcessorState::Restarting { reason: reason.to_owned() });
+        let limits = self.parts.surroundings.restarts;
+        let budget = self.budgets.entry(partition).or_insert_with(|| RestartBudget::new(limits));
+        match budget.failed(self.started.elapsed()) {
+            Restart::After(wait) => {
+                slog::warn!(self.log, "a task failed: it is started over"; "partition" => partition.0, "reason" => reason, "wait" => ?wait);
+                ctx.notify_later(StartOver(partition), wait);
+            }
+            Restart::Escalate => self.fail(format!(
+                "partition {partition} failed more often than {} times in {:?}; the last time: {reason}",
+                limits.restarts, limits.window
+            )),
+        }
+    }
+}
+
+impl<P: StreamProcessor> Actor for Host<P> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // A few messages for each partition at most: assigned, ended, start over.
+        ctx.set_mailbox_capacity(1024);
+        self.report(ProcessorState::Starting);
+        self.subscribe(ctx);
+    }
+}
+
+impl<P: StreamProcessor> Handler<Assigned> for Host<P> {
+    type Result = ();
+
+    fn handle(&mut self, Assigned(assignment): Assigned, ctx: &mut Self::Context) {
+        if !self.draining {
+            self.start_task(assignment, ctx.address().recipient());
+            self.report(ProcessorState::Assigned { partitions: self.routes.count() });
+        }
+    }
+}
+
+impl<P: StreamProcessor> Handler<SourceFailed> for Host<P> {
+    type Result = ();
+
+    fn handle(&mut self, SourceFailed(error): SourceFailed, _: &mut Self::Context) {
+        self.fail(error.to_string());
+    }
+}
+
+impl<P: StreamProcessor> Handler<TaskEnded> for Host<P> {
+    type Result = ();
+
+    fn handle(&mut self, ended: TaskEnded, ctx: &mut Self::Context) {
+        self.routes.remove(ended.partition, ended.epoch);
+        if let HowTaskEnded::Failed(reason) = ended.how
+            && !self.draining
+        {
+            self.restart(ended.partition, &reason, ctx);
+        }
+    }
+}
+
+impl<P: StreamProcessor> Handler<StartOver> for Host<P> {
+    type Result = ();
+
+    fn handle(&mut self, StartOver(partition): StartOver, ctx: &mut Self::Context) {
+        let Some(subscription) = self.subscription.clone().filter(|_| !self.draining) else { return };
+        ctx.spawn(async move { subscription.restart(partition).await }.into_actor(self).map(
+            move |restarted, host, ctx| {
+                if let Err(error) = restarted {
+                    host.restart(partition, &error.to_string(), ctx);
+                }
+            },
+        ));
+    }
+}
+
+impl<P: StreamProcessor> Handler<DrainHost> for Host<P> {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, DrainHost { deadline }: DrainHost, _: &mut Self::Context) -> Self::Result {
+        self.draining = true;
+        self.report(ProcessorState::Stopped);
+        self.routes.drain_within(deadline);
+        let subscription = self.subscription.take();
+        let left = async move {
+            if let Some(subscription) = subscription {
+                subscription.close().await;
+            }
+        };
+        Box::pin(left.into_actor(self).map(|(), _, ctx| ctx.stop()))
+    }
+}
+
+/// What a task is made from, on the arbiter that it will live on.
+struct TaskSeed<P> {
+    around: Surroundings,
+    factory: Arc<dyn Fn() -> P + Send + Sync>,
+    namespace: Namespace,
+    outputs: Vec<TopicName>,
+    tables: Vec<Arc<dyn TableView>>,
+    permits: Arc<Semaphore>,
+    running: Running,
+    log: Logger,
+    mailbox: Arc<AtomicUsize>,
+    host: Recipient<TaskEnded>,
+}
+
+impl<P: StreamProcessor> TaskSeed<P> {
+    fn parts(self, assignment: Assignment) -> TaskParts<P> {
+        let declaration = P::DECLARATION;
+        let acquired = assignment.acquired;
+        let partition = acquired.owner.partition;
+        let task =
+            TaskKey { namespace: self.namespace.clone(), processor: declaration.name.into(), partition };
+        let entry = self.around.board.enter(task.clone());
+        let telemetry = TaskTelemetry::new(
+            self.around.services.metrics.clone(),
+            self.around.board,
+            entry.clone(),
+            task,
+            acquired.ledger,
+            self.mailbox,
+        );
+        let scope = Scope {
+            namespace: self.namespace,
+            group: acquired.owner.group.clone(),
+            outputs: self.outputs,
+            tables: self.tables,
+        };
+        let env = Env {
+            scope: Rc::new(scope),
+            owner: acquired.owner,
+            factory: self.factory,
+            policy: RetryPolicy::declared(declaration.retries),
+            permits: self.permits,
+            states: self.around.transport.states(),
+            cache: StateCache::new(self.around.cached_keys).into(),
+            blank: Rc::new(P::State::default()),
+            dedup: self.around.services.dedup,
+            lease: self.around.lease,
+            dead_letters: self.around.services.dead_letters,
+            health: self.around.services.health,
+            entry,
+            fenced: false.into(),
+            clock: self.around.clock,
+            running: self.running,
+            log: self.log,
+            failed: Default::default(),
+            telemetry: telemetry.into(),
+            rebuilds: RestartBudget::new(self.around.restarts).into(),
+            started: Instant::now(),
+            draining: false.into(),
+            drain: Default::default(),
+        };
+        let inputs = acquired
+            .progress
+            .into_iter()
+            .map(|(topic, progress)| (topic, Watermark::new(progress)))
+            .collect();
+        TaskParts {
+            env: Rc::new(env),
+            inputs,
+            ledger: acquired.ledger,
+            failed: acquired.attempts,
+            settlement: self.around.transport.settlement(),
+            demand: assignment.demand,
+            limits: self.around.limits,
+            host: self.host,
+            concurrency: declaration.concurrency,
+        }
+    }
+}
+
+/// Starts a task on an arbiter; what it is made of is made there, too, as it may not be sent.
+fn start_on<P: StreamProcessor>(
+    arbiter: &ArbiterHandle,
+    make: impl FnOnce() -> Task<P> + Send + 'static,
+) -> Addr<Task<P>> {
+    Task::start_in_arbiter(arbiter, move |_| make())
+}

@@ -1,0 +1,147 @@
+//! The watchdog of the arbiters: finds one that a handler blocks, and says whose handler it is.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How often each arbiter beats.
+pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(100);
+
+/// What one arbiter shows of itself. Written by that arbiter only, read by the watchdog.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    beats: AtomicU64,
+    /// The processor whose handler holds the arbiter, plus one; 0 is none.
+    running: AtomicU32,
+}
+
+impl Pulse {
+    /// Counts a beat: the arbiter turns.
+    pub(crate) fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Marks an arbiter as held by a processor's handler while one is polled.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pulse: Arc<Pulse>,
+    processor: u32,
+}
+
+impl Running {
+    pub(crate) fn new(pulse: Arc<Pulse>, processor: u32) -> Self {
+        Self { pulse, processor: processor + 1 }
+    }
+
+    pub(crate) fn enter(&self) {
+        self.pulse.running.store(self.processor, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.pulse.running.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What the watchdog found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArbiterNews {
+    /// An arbiter has not turned for that long.
+    Blocked {
+        /// Which, from 0.
+        arbiter: usize,
+        /// The processor whose handler holds it; `None` if it is none's.
+        processor: Option<String>,
+        /// Since when, roughly.
+        since: Duration,
+    },
+    /// A blocked arbiter turns again.
+    Turning {
+        /// Which, from 0.
+        arbiter: usize,
+    },
+}
+
+/// The names of the processors, by the number that [`Running`] shows.
+pub(crate) type Names = Arc<Mutex<BTreeMap<u32, String>>>;
+
+/// The thread that looks after the arbiters; it stops when this is dropped.
+pub(crate) struct Watchdog {
+    stop: Arc<AtomicBool>,
+    wake: mpsc::SyncSender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Watches `pulses`; `tell` hears of each arbiter that is blocked for `limit` and of each that turns again.
+    pub(crate) fn start(
+        pulses: Vec<Arc<Pulse>>,
+        names: Names,
+        limit: Duration,
+        tell: impl Fn(ArbiterNews) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (wake, woken) = mpsc::sync_channel(1);
+        let stopped = stop.clone();
+        let thread = thread::Builder::new().name("pandaflow-watchdog".into()).spawn(move || {
+            let mut seen = vec![Seen::default(); pulses.len()];
+            while !stopped.load(Ordering::Relaxed) {
+                for (arbiter, (pulse, seen)) in pulses.iter().zip(&mut seen).enumerate() {
+                    seen.look(arbiter, pulse, &names, limit).into_iter().for_each(&tell);
+                }
+                // Ends early only to stop: nothing is sent but the wake-up of `drop`.
+                let _ = woken.recv_timeout(limit / 4);
+            }
+        })?;
+        Ok(Self { stop, wake, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.wake.try_send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the watchdog remembers of one arbiter.
+#[derive(Clone, Default)]
+struct Seen {
+    beats: u64,
+    changed: Option<Instant>,
+    blocked: bool,
+}
+
+impl Seen {
+    fn look(&mut self, arbiter: usize, pulse: &Pulse, names: &Names, limit: Duration) -> Option<ArbiterNews> {
+        let beats = pulse.beats.load(Ordering::Relaxed);
+        let now = Instant::now();
+        if beats != self.beats || self.changed.is_none() {
+            self.beats = beats;
+            self.changed = Some(now);
+            return std::mem::take(&mut self.blocked).then_some(ArbiterNews::Turning { arbiter });
+        }
+        let since = now.duration_since(self.changed.unwrap_or(now));
+        if self.blocked || since < limit {
+            return None;
+        }
+        self.blocked = true;
+        let running = pulse.running.load(Ordering::Relaxed);
+        let processor = running.checked_sub(1).and_then(|number| lock(names).get(&number).cloned());
+        Some(ArbiterNews::Blocked { arbiter, processor, since })
+    }
+}
+
+fn lock(names: &Names) -> MutexGuard<'_, BTreeMap<u32, String>> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,105 @@
+//! The state of keys in memory, over the store: bounded, and never without what is not settled yet.
+
+use std::{num::NonZeroUsize, rc::Rc};
+
+use bytes::Bytes;
+use lru::LruCache;
+use pandaflow::ports::StateChange;
+
+use super::state_row;
+
+/// One key's state.
+struct Cached<S> {
+    value: Rc<S>,
+    /// Changed since the last settlement was cut.
+    changed: bool,
+    /// Settlements under way that carry an older value of it.
+    settling: u32,
+}
+
+/// Typed state of keys. What is changed or on its way to the store stays, whatever the bound says; the rest
+/// is let go, least recently used first.
+pub(crate) struct StateCache<S> {
+    entries: LruCache<Bytes, Cached<S>>,
+    capacity: usize,
+    changed: Vec<Bytes>,
+}
+
+impl<S: serde::Serialize> StateCache<S> {
+    /// At most `capacity` keys, but for those that are not settled.
+    pub(crate) fn new(capacity: NonZeroUsize) -> Self {
+        Self { entries: LruCache::unbounded(), capacity: capacity.get(), changed: Vec::new() }
+    }
+
+    pub(crate) fn get(&mut self, key: &Bytes) -> Option<Rc<S>> {
+        self.entries.get(key).map(|cached| cached.value.clone())
+    }
+
+    pub(crate) fn contains(&self, key: &Bytes) -> bool {
+        self.entries.contains(key)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Puts what the store has; what is here already is newer and stays.
+    pub(crate) fn loaded(&mut self, key: Bytes, value: Rc<S>) {
+        if !self.entries.contains(&key) {
+            self.entries.put(key, Cached { value, changed: false, settling: 0 });
+            self.shrink();
+        }
+    }
+
+    /// Puts what a successful attempt made of it.
+    pub(crate) fn change(&mut self, key: &Bytes, value: S) {
+        match self.entries.get_mut(key) {
+            Some(cached) => {
+                cached.value = Rc::new(value);
+                if !std::mem::replace(&mut cached.changed, true) {
+                    self.changed.push(key.clone());
+                }
+            }
+            None => {
+                self.entries.put(key.clone(), Cached { value: Rc::new(value), changed: true, settling: 0 });
+                self.changed.push(key.clone());
+            }
+        }
+    }
+
+    /// Takes the changes since the last call, encoded, one a key.
+    pub(crate) fn cut(&mut self, version: u32) -> Result<Vec<StateChange>, state_row::StateError> {
+        let keys = std::mem::take(&mut self.changed);
+        let mut changes = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(cached) = self.entries.peek_mut(&key) else { continue };
+            let value = state_row::encode(&key, version, &*cached.value)?;
+            cached.changed = false;
+            cached.settling += 1;
+            changes.push(StateChange { key, value: Some(value) });
+        }
+        Ok(changes)
+    }
+
+    /// The changes of one cut are in the store.
+    pub(crate) fn settled(&mut self, changes: &[StateChange]) {
+        for change in changes {
+            if let Some(cached) = self.entries.peek_mut(&change.key) {
+                cached.settling = cached.settling.saturating_sub(1);
+            }
+        }
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        // Bounded: each turn lets one go or finds one that must stay, and as many turns as there are too many.
+        for _ in self.capacity..self.entries.len() {
+            match self.entries.pop_lru() {
+                Some((key, cached)) if cached.changed || cached.settling > 0 => {
+                    self.entries.put(key, cached);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The task: one processor, one namespace, one partition number of all its inputs.
+//!
+//! Batches come in from the source, go through the dedup claim to the lanes, and what the lanes end is settled
+//! in batches. The task owns its lanes, the watermark of each input and the ledger; all of it runs on one
+//! arbiter, so nothing here is locked.
+
+mod drain;
+mod ended;
+mod intake;
+mod settle;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as PollContext, Poll, Waker},
+    time::Duration,
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, fut::ActorFuture};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, LocalBoxFuture},
+    stream::FuturesUnordered,
+};
+use pandaflow::{
+    Epoch, EventId, Offset, Partition, StreamProcessor, TopicName,
+    policy::{ledger::Ledger, watermark::Watermark},
+    ports::{Batch, Demand, FailedAttempts, SettlementStore, Unsettled},
+};
+
+use self::{drain::Drainage, intake::Prepared, settle::Under};
+use super::{
+    attempt::{self, Ended},
+    delivery::Delivery,
+    env::Env,
+    lanes::{LaneNo, Lanes},
+    open_settlement::OpenSettlement,
+};
+
+/// Events that are handled before the task lets its neighbours on the arbiter have a turn.
+const TURN: usize = 256;
+/// How often a task tells metrics and health what it did.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Limits of one task.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TaskLimits {
+    /// Events taken in and not settled, at most.
+    pub(crate) events: usize,
+    /// Bytes of their records, at most (one record may go over).
+    pub(crate) bytes: usize,
+    /// Events in one settlement, at most, while more are ready.
+    pub(crate) settle_events: usize,
+}
+
+/// Everything that a task is made of beside the user's processor.
+pub(crate) struct TaskParts<P: StreamProcessor> {
+    pub(crate) env: Rc<Env<P>>,
+    pub(crate) inputs: Vec<(TopicName, Watermark)>,
+    pub(crate) ledger: Ledger,
+    pub(crate) failed: Vec<FailedAttempts>,
+    pub(crate) settlement: Arc<dyn SettlementStore>,
+    pub(crate) demand: Arc<dyn Demand>,
+    pub(crate) limits: TaskLimits,
+    pub(crate) host: Recipient<TaskEnded>,
+    pub(crate) concurrency: usize,
+}
+
+/// Records for the task. Bounded by what the task asked its source for.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver(pub(crate) Batch);
+
+/// Stop taking in, end what has begun, settle it, then let `released` go.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain {
+    pub(crate) deadline: Duration,
+    pub(crate) released: Option<Box<dyn Send>>,
+}
+
+/// The partition is lost: stop, and settle nothing more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Lose;
+
+/// A task is over; sent to its host exactly once, also after a panic.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub(crate) struct TaskEnded {
+    pub(crate) partition: Partition,
+    pub(crate) epoch: Epoch,
+    pub(crate) how: HowTaskEnded,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HowTaskEnded {
+    /// It drained, or its partition went to somebody else.
+    Released,
+    /// It can't go on, for this reason.
+    Failed(String),
+}
+
+/// The actor.
+pub(crate) struct Task<P: StreamProcessor> {
+    env: Rc<Env<P>>,
+    inputs: Vec<(TopicName, Watermark)>,
+    ledger: Ledger,
+    /// Attempts of earlier lives; emptied as the events come.
+    failed: HashMap<(usize, Offset), FailedAttempts>,
+    settlement: Arc<dyn SettlementStore>,
+    demand: Arc<dyn Demand>,
+    limits: TaskLimits,
+    host: Recipient<TaskEnded>,
+    /// Batches before their claim, in order.
+    intake: VecDeque<Vec<Delivery>>,
+    /// The claim, or the loading of state, that the first of them waits for.
+    preparing: Option<LocalBoxFuture<'static, Prepared<P::State>>>,
+    lanes: Lanes<P>,
+    /// Lanes that are idle and have events.
+    ready: VecDeque<LaneNo>,
+    /// Events whose handler waits for something.
+    waiting: FuturesUnordered<LocalBoxFuture<'static, Ended<P>>>,
+    open: OpenSettlement,
+    /// Settlements on their way, by number.
+    under: BTreeMap<u64, Under>,
+    settling: FuturesUnordered<BoxFuture<'static, (u64, Result<(), Box<Unsettled>>)>>,
+    next_settlement: u64,
+    retry: settle::Retry,
+    drainage: Option<Drainage>,
+    /// Why it can't go on, once that is so.
+    failure: Option<String>,
+    /// Another owner has the partition.
+    fenced: bool,
+    ended: bool,
+}
+
+impl<P: StreamProcessor> Task<P> {
+    pub(crate) fn new(parts: TaskParts<P>) -> Self {
+        let order = Env::<P>::DECLARATION.order;
+        let place = |topic: &TopicName| parts.inputs.iter().position(|(input, _)| input == topic);
+        let failed = parts
+            .failed
+            .into_iter()
+            .filter_map(|failed| Some(((place(&failed.topic)?, failed.offset), failed)))
+            .collect();
+        Self {
+            lanes: Lanes::new(order, parts.concurrency),
+            env: parts.env,
+            inputs: parts.inputs,
+            ledger: parts.ledger,
+            failed,
+            settlement: parts.settlement,
+            demand: parts.demand,
+            limits: parts.limits,
+            host: parts.host,
+            intake: VecDeque::new(),
+            preparing: None,
+            ready: VecDeque::new(),
+            waiting: FuturesUnordered::new(),
+            open: OpenSettlement::default(),
+            under: BTreeMap::new(),
+            settling: FuturesUnordered::new(),
+            next_settlement: 0,
+            retry: settle::Retry::default(),
+            drainage: None,
+            failure: None,
+            fenced: false,
+            ended: false,
+        }
+    }
+
+    /// One turn: whatever can go on, goes on.
+    fn turn(&mut self, cx: &mut PollContext<'_>) {
+        self.prepare(cx);
+        while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
+            self.end(ended);
+        }
+        let left = self.run_ready(TURN);
+        if left == 0 && !self.ready.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        self.settle(cx);
+    }
+
+    /// Runs idle lanes that have events, at most `budget` of these.
+    fn run_ready(&mut self, mut budget: usize) -> usize {
+        while budget > 0
+            && let Some(lane) = self.ready.pop_front()
+        {
+            budget -= 1;
+            self.run_lane(lane);
+            if self.open.events >= self.limits.settle_events {
+                self.cut();
+            }
+        }
+        budget
+    }
+
+    /// Begins the next event of an idle lane. Most handlers end at once: the future is polled right here, and
+    /// only what has to wait is kept.
+    fn run_lane(&mut self, no: LaneNo) {
+        let lane = self.lanes.lane(no);
+        let Some((delivery, verdict)) = lane.queue.pop_front() else { return };
+        lane.busy = true;
+        let processor = lane.processor.take();
+        let mut event: LocalBoxFuture<'static, Ended<P>> =
+            Box::pin(attempt::run(self.env.clone(), no, processor, delivery, verdict));
+        match event.as_mut().poll(&mut PollContext::from_waker(Waker::noop())) {
+            Poll::Ready(ended) => self.end(ended),
+            Poll::Pending => self.waiting.push(event),
+        }
+    }
+
+    /// Puts an event into its lane.
+    fn enqueue(&mut self, delivery: Delivery, verdict: Option<pandaflow::ports::Verdict>) {
+        let no = self.lanes.lane_of(delivery.record.key.as_ref());
+        let lane = self.lanes.lane(no);
+        if !lane.busy && lane.queue.is_empty() {
+            self.ready.push_back(no);
+        }
+        lane.queue.push_back((delivery, verdict));
+    }
+
+    fn owner_partition(&self) -> Partition {
+        self.env.owner.partition
+    }
+
+    /// Says how it ended, once, and stops.
+    fn finish(&mut self, how: HowTaskEnded, ctx: &mut Context<Self>) {
+        self.report_end(how);
+        ctx.stop();
+    }
+
+    fn report_end(&mut self, how: HowTaskEnded) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.env.telemetry.borrow().forget(&self.env.health);
+            let ended = TaskEnded { partition: self.owner_partition(), epoch: self.env.owner.epoch, how };
+            self.host.do_send(ended);
+        }
+    }
+
+    fn tell(&mut self) {
+        let cached = self.env.cache.borrow().len();
+        self.env.telemetry.borrow_mut().tell(&self.ledger, cached, self.env.clock.now());
+    }
+
+    /// Claims of events that end without being handled.
+    fn release_claims(&self, deliveries: &[Delivery]) {
+        let ids: Vec<EventId> = deliveries.iter().filter_map(|delivery| delivery.claimed).collect();
+        if !ids.is_empty() {
+            let released = self.env.dedup.release(self.env.owner.clone(), ids);
+            // If it fails, the claims end with their lease.
+            actix_rt::spawn(async move { drop(released.await) });
+        }
+    }
+}
+
+impl<P: StreamProcessor> Actor for Task<P> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // What may be in the mailbox at once is bounded by the demand; each batch has an event at least.
+        ctx.set_mailbox_capacity(self.limits.events + 16);
+        ctx.spawn(Drive);
+        ctx.run_interval(TELL_EVERY, |task, _| task.tell());
+        self.demand.request(self.limits.events, self.limits.bytes);
+    }
+}
+
+impl<P: StreamProcessor> Drop for Task<P> {
+    fn drop(&mut self) {
+        self.report_end(HowTaskEnded::Failed("its task panicked".into()));
+    }
+}
+
+impl<P: StreamProcessor> Handler<Deliver> for Task<P> {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(batch): Deliver, ctx: &mut Self::Context) {
+        self.env.telemetry.borrow().took_batch();
+        if batch.epoch == self.env.owner.epoch && self.drainage.is_none() {
+            if let Err(reason) = self.take_in(batch) {
+                self.finish(HowTaskEnded::Failed(reason), ctx);
+            }
+        }
+    }
+}
+
+/// Polls the task's own futures whenever its actor is polled: after every message, and when one of them wakes it.
+struct Drive;
+
+impl<P: StreamProcessor> ActorFuture<Task<P>> for Drive {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        task: &mut Task<P>,
+        ctx: &mut Context<Task<P>>,
+        cx: &mut PollContext<'_>,
+    ) -> Poll<()> {
+        if task.ended {
+            return Poll::Ready(());
+        }
+        task.turn(cx);
+        if let Some(how) = task.over(cx) {
+            task.finish(how, ctx);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,78 @@
+//! The end of an event: its effects go into the open settlement, its lane goes on.
+
+use pandaflow::{Effects, StreamProcessor, policy::ledger::Outcome, ports::AttemptChange, ports::Filing};
+
+use super::Task;
+use crate::runtime::{
+    attempt::{Ended, How},
+    delivery::Delivery,
+    env::Env,
+    open_settlement::mark,
+};
+
+impl<P: StreamProcessor> Task<P> {
+    /// Takes an event back from its lane, and lets the lane go on.
+    pub(super) fn end(&mut self, ended: Ended<P>) {
+        let Ended { lane, delivery, processor, how } = ended;
+        match how {
+            How::Succeeded(effects) => self.succeeded(delivery, effects),
+            How::Duplicate => self.settled(delivery, Outcome::Duplicate),
+            How::DeadLettered(filing) => {
+                if let Filing::WithSettlement(letter) = filing {
+                    self.open.dead_letters.push(*letter);
+                }
+                self.settled(delivery, Outcome::DeadLettered);
+            }
+            How::GivenBack => self.give_back(std::slice::from_ref(&delivery)),
+            How::Escalated(reason) => {
+                self.give_back(std::slice::from_ref(&delivery));
+                self.fail(reason);
+            }
+        }
+        let idle = self.lanes.lane(lane);
+        idle.processor = processor;
+        idle.busy = false;
+        if !idle.queue.is_empty() {
+            self.ready.push_back(lane);
+        }
+    }
+
+    fn succeeded(&mut self, delivery: Delivery, effects: Effects<P::State>) {
+        if effects.filtered {
+            return self.settled(delivery, Outcome::Filtered);
+        }
+        if let Some(state) = effects.state {
+            let key = delivery.record.key.clone().unwrap_or_default();
+            self.env.cache.borrow_mut().change(&key, state);
+        }
+        self.env.telemetry.borrow_mut().batch.emitted += effects.outputs.len() as u64;
+        self.open.outputs.extend(effects.outputs);
+        self.settled(delivery, Outcome::Succeeded);
+    }
+
+    /// Books an event that has ended. What it leaves becomes real with the next settlement.
+    fn settled(&mut self, delivery: Delivery, outcome: Outcome) {
+        if let Some(id) = delivery.claimed
+            && let Some(dedup) = Env::<P>::DECLARATION.dedup
+            && outcome != Outcome::Duplicate
+        {
+            self.open.marks.push(mark(id, self.env.clock.now(), dedup.ttl));
+        }
+        if delivery.failed > 0 {
+            self.open.attempts.push(AttemptChange::Ended {
+                topic: delivery.record.topic.clone(),
+                offset: delivery.record.offset,
+            });
+        }
+        self.ledger.settled(outcome);
+        self.inputs[delivery.input].1.settle(delivery.ticket);
+        self.open.events += 1;
+        self.open.bytes += delivery.record.size();
+    }
+
+    /// Un-counts events that were taken in and not handled: they come again.
+    pub(super) fn give_back(&mut self, deliveries: &[Delivery]) {
+        self.ledger.consumed -= deliveries.len() as u64;
+        self.release_claims(deliveries);
+    }
+}

@@ -1,0 +1,182 @@
+//! Intake: batches from the source become deliveries, claimed and with their state at hand, in the lanes.
+
+use std::{collections::HashSet, rc::Rc, task::Context as PollContext};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use pandaflow::{
+    StreamProcessor,
+    policy::watermark::TakeIn,
+    ports::{Batch, Verdict},
+};
+
+use super::Task;
+use crate::runtime::{
+    attempt::{claim_of, keeps_state},
+    delivery::Delivery,
+    env::{Draining, Env},
+    state_row,
+};
+
+/// What a batch waited for.
+pub(super) struct Prepared<S> {
+    /// One verdict per delivery, where the processor dedups; `Err` if the task drains meanwhile.
+    verdicts: Result<Option<Vec<Verdict>>, Draining>,
+    /// State of keys that were not in memory. One that doesn't fit is left out: its event's own attempt says so.
+    loaded: Vec<(Bytes, Rc<S>)>,
+}
+
+impl<P: StreamProcessor> Task<P> {
+    /// Takes a batch in: counts it, and leaves out what was settled before.
+    pub(super) fn take_in(&mut self, batch: Batch) -> Result<(), String> {
+        let Some((topic, watermark)) = self.inputs.get_mut(batch.input) else {
+            return Err(format!("its source delivered input {}, which it doesn't have", batch.input));
+        };
+        let mut deliveries = Vec::with_capacity(batch.records.len());
+        let (mut settled, mut settled_bytes) = (0, 0);
+        for record in batch.records {
+            debug_assert_eq!(*topic, record.topic);
+            let TakeIn::New(ticket) = watermark.take_in(record.offset) else {
+                settled += 1;
+                settled_bytes += record.size();
+                continue;
+            };
+            let failed =
+                if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
+            deliveries.push(Delivery {
+                input: batch.input,
+                ticket,
+                failed: failed.as_ref().map_or(0, |failed| failed.attempts),
+                first_failed: failed.map(|failed| failed.first_failed),
+                claimed: None,
+                record,
+            });
+        }
+        if settled > 0 {
+            self.demand.request(settled, settled_bytes);
+        }
+        self.ledger.consumed(deliveries.len() as u64);
+        if !deliveries.is_empty() {
+            self.intake.push_back(deliveries);
+        }
+        Ok(())
+    }
+
+    /// Brings batches into the lanes, in order; one at a time waits for its claims and its state.
+    pub(super) fn prepare(&mut self, cx: &mut PollContext<'_>) {
+        loop {
+            if let Some(preparing) = &mut self.preparing {
+                let std::task::Poll::Ready(prepared) = preparing.poll_unpin(cx) else { return };
+                self.preparing = None;
+                self.prepared(prepared);
+                continue;
+            }
+            let Some(first) = self.intake.front_mut() else { return };
+            let ids = claim_ids::<P>(first);
+            let missing = missing_states(&self.env, first);
+            if ids.is_none() && missing.is_empty() {
+                for delivery in self.intake.pop_front().unwrap_or_default() {
+                    self.enqueue(delivery, None);
+                }
+                continue;
+            }
+            self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
+        }
+    }
+
+    fn prepared(&mut self, prepared: Prepared<P::State>) {
+        let Some(deliveries) = self.intake.pop_front() else { return };
+        {
+            let mut cache = self.env.cache.borrow_mut();
+            for (key, state) in prepared.loaded {
+                cache.loaded(key, state);
+            }
+        }
+        if self.drainage.is_some() {
+            return self.give_back(&deliveries);
+        }
+        match prepared.verdicts {
+            Ok(Some(verdicts)) => {
+                let mut verdicts = verdicts.into_iter();
+                for delivery in deliveries {
+                    let verdict = delivery.claimed.and_then(|_| verdicts.next());
+                    if let Some(verdict) = verdict {
+                        self.env.telemetry.borrow_mut().batch.judged(verdict);
+                    }
+                    self.enqueue(delivery, verdict);
+                }
+            }
+            Ok(None) => {
+                for delivery in deliveries {
+                    self.enqueue(delivery, None);
+                }
+            }
+            Err(Draining) => self.give_back(&deliveries),
+        }
+    }
+}
+
+/// The ids to claim, where the processor dedups. Bytes without an id go on unclaimed: they become dead letters.
+fn claim_ids<P: StreamProcessor>(deliveries: &mut [Delivery]) -> Option<Vec<pandaflow::EventId>> {
+    Env::<P>::DECLARATION.dedup?;
+    let mut ids = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        delivery.claimed = P::peek_id(delivery.input, &delivery.record);
+        ids.extend(delivery.claimed);
+    }
+    Some(ids)
+}
+
+fn missing_states<P: StreamProcessor>(env: &Env<P>, deliveries: &[Delivery]) -> Vec<Bytes> {
+    if !keeps_state::<P>() {
+        return Vec::new();
+    }
+    let cache = env.cache.borrow();
+    let mut missing = HashSet::new();
+    for delivery in deliveries {
+        let key = delivery.record.key.clone().unwrap_or_default();
+        if !cache.contains(&key) {
+            missing.insert(key);
+        }
+    }
+    missing.into_iter().collect()
+}
+
+/// Claims events; the first claim of a task ends those of the partition's earlier owners.
+async fn claim<P: StreamProcessor>(
+    env: &Env<P>,
+    ids: &[pandaflow::EventId],
+) -> Result<Vec<Verdict>, Draining> {
+    if !env.fenced.get() {
+        env.ask("dedup", || env.dedup.fence(env.owner.group.clone(), env.owner.clone())).await?;
+        env.fenced.set(true);
+    }
+    env.ask("dedup", || env.dedup.claim(claim_of(env, ids.to_vec()))).await
+}
+
+async fn ask<P: StreamProcessor>(
+    env: Rc<Env<P>>,
+    ids: Option<Vec<pandaflow::EventId>>,
+    missing: Vec<Bytes>,
+) -> Prepared<P::State> {
+    let verdicts = match ids {
+        Some(ids) => claim(&env, &ids).await.map(Some),
+        None => Ok(None),
+    };
+    let mut loaded = Vec::with_capacity(missing.len());
+    if !missing.is_empty() && verdicts.is_ok() {
+        env.telemetry.borrow_mut().batch.cache_misses += missing.len() as u64;
+        let load = || env.states.load(env.owner.group.clone(), env.owner.partition, missing.clone());
+        let stored = env.ask("state", load).await.unwrap_or_default();
+        for (key, bytes) in missing.into_iter().zip(stored) {
+            let state = match bytes {
+                Some(bytes) => {
+                    state_row::decode(&key, Env::<P>::DECLARATION.state_version, &bytes).ok().map(Rc::new)
+                }
+                None => Some(env.blank.clone()),
+            };
+            loaded.extend(state.map(|state| (key, state)));
+        }
+    }
+    Prepared { verdicts, loaded }
+}

@@ -1,0 +1,159 @@
+//! Settling: what ended is cut into settlements and made real, in order, as often as it takes.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    task::{Context as PollContext, Poll},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt};
+use pandaflow::{
+    EventId, StreamProcessor,
+    ports::{SettleErrorKind, Settlement, StateChange, Unsettled},
+};
+use tokio::time::Sleep;
+
+use super::Task;
+use crate::runtime::{env::Env, open_settlement::Cut};
+
+/// Settlements on their way at once: one being made real, one waiting behind it.
+const MOST_UNDER_WAY: usize = 2;
+/// The first and the longest wait before a settlement is tried again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// What is remembered of a settlement on its way.
+pub(super) struct Under {
+    events: usize,
+    bytes: usize,
+    states: Vec<StateChange>,
+    ids: Vec<EventId>,
+}
+
+/// Settlements that came back, until they are tried again, in their order.
+#[derive(Default)]
+pub(super) struct Retry {
+    back: BTreeMap<u64, Settlement>,
+    wait: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<P: StreamProcessor> Task<P> {
+    /// Takes in what has become real, tries again what has not, cuts what is open.
+    pub(super) fn settle(&mut self, cx: &mut PollContext<'_>) {
+        loop {
+            while let Poll::Ready(Some((number, result))) = self.settling.poll_next_unpin(cx) {
+                match result {
+                    Ok(()) => self.became_real(number),
+                    Err(unsettled) => self.came_back(number, *unsettled),
+                }
+            }
+            self.try_again(cx);
+            self.open.attempts.append(&mut self.env.failed.borrow_mut());
+            let before = self.next_settlement;
+            if self.ready.is_empty() || self.open.events >= self.limits.settle_events {
+                self.cut();
+            }
+            // A settlement that was just handed over has to be polled once to wake us.
+            if before == self.next_settlement {
+                return;
+            }
+        }
+    }
+
+    /// Closes the open settlement and hands it over, unless enough are on their way.
+    pub(super) fn cut(&mut self) {
+        if self.open.is_empty() || self.settling.len() >= MOST_UNDER_WAY || !self.retry.back.is_empty() {
+            return;
+        }
+        self.env.telemetry.borrow_mut().cut();
+        let states = match self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version) {
+            Ok(states) => states,
+            Err(error) => {
+                self.failure = Some(error.to_string());
+                return;
+            }
+        };
+        let progress =
+            self.inputs.iter().map(|(topic, watermark)| (topic.clone(), watermark.progress())).collect();
+        let Cut { settlement, events, bytes } =
+            self.open.cut(self.env.owner.clone(), states, progress, self.ledger);
+        let number = self.next_settlement;
+        self.next_settlement += 1;
+        let ids = settlement.marks.iter().map(|mark| mark.id).collect();
+        self.under.insert(number, Under { events, bytes, states: keys_of(&settlement.states), ids });
+        self.hand_over(number, settlement);
+    }
+
+    fn hand_over(&mut self, number: u64, settlement: Settlement) {
+        let settled = self.settlement.settle(settlement);
+        self.settling.push(settled.map(move |result| (number, result)).boxed());
+    }
+
+    fn became_real(&mut self, number: u64) {
+        self.retry.wait = Duration::ZERO;
+        let Some(under) = self.under.remove(&number) else { return };
+        self.env.cache.borrow_mut().settled(&under.states);
+        if !under.ids.is_empty() {
+            let done = self.env.dedup.done(self.env.owner.clone(), under.ids);
+            // If it fails, the claims end with their lease: the marks are settled.
+            actix_rt::spawn(async move { drop(done.await) });
+        }
+        self.env.telemetry.borrow_mut().settled();
+        if self.drainage.is_none() && under.events > 0 {
+            self.demand.request(under.events, under.bytes);
+        }
+    }
+
+    fn came_back(&mut self, number: u64, unsettled: Unsettled) {
+        let Unsettled { settlement, error } = unsettled;
+        match error.kind {
+            SettleErrorKind::Fenced => self.fenced = true,
+            SettleErrorKind::Retry => {
+                if self.retry.wait.is_zero() {
+                    slog::warn!(self.env.log, "not settled: trying again"; "error" => %error);
+                    self.env.health.failing("settlement", &error.to_string());
+                }
+                self.retry.back.insert(number, settlement);
+            }
+            _ => self.failure = Some(error.to_string()),
+        }
+    }
+
+    /// Whether nothing waits to be tried again.
+    pub(super) fn retry_is_empty(&self) -> bool {
+        self.retry.back.is_empty()
+    }
+
+    /// Once all that was on its way has come back, waits, then hands it over again in its order.
+    fn try_again(&mut self, cx: &mut PollContext<'_>) {
+        if self.retry.back.is_empty() || !self.settling.is_empty() {
+            return;
+        }
+        if self.retry.timer.is_none() {
+            self.retry.wait = (self.retry.wait * 2).clamp(BACKOFF.0, BACKOFF.1);
+            self.retry.timer = Some(Box::pin(tokio::time::sleep(self.retry.wait)));
+        }
+        let waited = self.retry.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        if waited {
+            self.retry.timer = None;
+            for (number, settlement) in std::mem::take(&mut self.retry.back) {
+                self.hand_over(number, settlement);
+            }
+            while let Poll::Ready(Some((number, result))) = self.settling.poll_next_unpin(cx) {
+                match result {
+                    Ok(()) => {
+                        self.env.health.healthy("settlement");
+                        self.became_real(number);
+                    }
+                    Err(unsettled) => self.came_back(number, *unsettled),
+                }
+            }
+        }
+    }
+}
+
+/// The keys alone: the values are with the settlement.
+fn keys_of(states: &[StateChange]) -> Vec<StateChange> {
+    states.iter().map(|change| StateChange { key: change.key.clone(), value: None }).collect()
+}

@@ -1,0 +1,104 @@
+//! What a task tells metrics and health of itself: gathered in plain counters, told once a second.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use pandaflow::{Timestamp, policy::ledger::Ledger};
+use tokio::time::Instant;
+
+use super::board::{Board, TaskEntry};
+use crate::{
+    health::{HealthHandle, TaskKey},
+    metrics::{Gauges, MetricsHandle, Telemetry},
+};
+
+/// Counters of one task. An event costs a few additions; a message goes out once a second.
+pub(crate) struct TaskTelemetry {
+    metrics: MetricsHandle,
+    board: Board,
+    entry: Arc<TaskEntry>,
+    /// What has happened since the last message. Attempts of this task count in it, too.
+    pub(crate) batch: Telemetry,
+    told: Ledger,
+    cut_at: Option<Instant>,
+    /// Batches in the task's mailbox: counted up by who sends, down by who takes.
+    mailbox: Arc<AtomicUsize>,
+}
+
+impl TaskTelemetry {
+    pub(crate) fn new(
+        metrics: MetricsHandle,
+        board: Board,
+        entry: Arc<TaskEntry>,
+        task: TaskKey,
+        told: Ledger,
+        mailbox: Arc<AtomicUsize>,
+    ) -> Self {
+        Self { metrics, board, entry, batch: Telemetry::new(task), told, cut_at: None, mailbox }
+    }
+
+    /// A batch was taken out of the mailbox.
+    pub(crate) fn took_batch(&self) {
+        self.mailbox.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A settlement was cut.
+    pub(crate) fn cut(&mut self) {
+        self.cut_at.get_or_insert_with(Instant::now);
+    }
+
+    /// The oldest settlement under way is real.
+    pub(crate) fn settled(&mut self) {
+        if let Some(at) = self.cut_at.take() {
+            self.batch.settle.record(at.elapsed());
+        }
+    }
+
+    /// Tells what has happened since the last time. If metrics are busy, it is told the next time.
+    pub(crate) fn tell(&mut self, ledger: &Ledger, cached_keys: usize, now: Timestamp) {
+        let in_flight = ledger.in_flight().unwrap_or(0);
+        self.entry.note(ledger.ended(), in_flight);
+        let events = since(ledger, &self.told);
+        if events != Ledger::default() {
+            self.batch.last_activity = Some(now);
+        }
+        self.batch.ledger = self.batch.ledger.plus(&events);
+        self.told = *ledger;
+        self.batch.gauges = Gauges {
+            in_flight,
+            lag: self.entry.lag(),
+            mailbox_depth: self.mailbox.load(Ordering::Relaxed) as u64,
+            cached_keys: cached_keys as u64,
+        };
+        self.metrics.try_observe(&mut self.batch);
+    }
+
+    /// The task is over: its gauges go.
+    pub(crate) fn forget(&self, health: &HealthHandle) {
+        self.board.leave(&self.batch.task, &self.entry);
+        health.forget_task(self.batch.task.clone());
+        self.metrics.forget_task(self.batch.task.clone());
+    }
+
+    /// How long a handler took, for the type of its event.
+    pub(crate) fn attempted(&mut self, event_type: &'static str, took: Duration) {
+        self.batch.attempted(event_type, took);
+    }
+}
+
+/// What was added to a ledger. Events that were given back make `consumed` smaller: that counts as nothing.
+fn since(now: &Ledger, then: &Ledger) -> Ledger {
+    Ledger {
+        consumed: now.consumed.saturating_sub(then.consumed),
+        succeeded: now.succeeded - then.succeeded,
+        filtered: now.filtered - then.filtered,
+        duplicate: now.duplicate - then.duplicate,
+        dead_lettered: now.dead_lettered - then.dead_lettered,
+        parked: now.parked - then.parked,
+    }
+}

@@ -1,0 +1,3 @@
+//! Transports: where events lie, and where effects become real.
+
+pub mod memory;

@@ -1,0 +1,6 @@
+//! The parts of the trading pipeline that its program is put together from.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod feed;
+pub mod pipeline;
