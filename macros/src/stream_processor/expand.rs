@@ -20,16 +20,8 @@ pub(super) fn implementations(input: &DeriveInput, plan: &Plan) -> TokenStream {
     let takes = plan.inputs.iter().enumerate().flat_map(|(index, topic)| {
         topic.events.iter().map(move |(event, format)| takes(input, index, event, format))
     });
-    let emits = plan
-        .outputs
-        .iter()
-        .enumerate()
-        .map(|(index, output)| channel(input, index, output, quote!(::pandaflow::Emits), quote!(OUTPUT)));
-    let looks_up = plan
-        .tables
-        .iter()
-        .enumerate()
-        .map(|(index, table)| channel(input, index, table, quote!(::pandaflow::LooksUp), quote!(TABLE)));
+    let emits = plan.outputs.iter().enumerate().map(|(index, output)| emits(input, index, output));
+    let looks_up = plan.tables.iter().enumerate().map(|(index, table)| looks_up(input, index, table));
     let distinct = distinct(input, plan);
     quote!(#processor #stateful #(#takes)* #(#emits)* #(#looks_up)* #distinct)
 }
@@ -203,21 +195,27 @@ fn peek(index: usize, input: &Input) -> Option<TokenStream> {
     })
 }
 
-/// `impl Emits<E>` or `impl LooksUp<E>`.
-fn channel(
-    input: &DeriveInput,
-    index: usize,
-    Channel { event, format, .. }: &Channel,
-    contract: TokenStream,
-    constant: TokenStream,
-) -> TokenStream {
+fn emits(input: &DeriveInput, index: usize, Channel { event, format, .. }: &Channel) -> TokenStream {
     let (head, target) = heads(input);
     let index = Literal::usize_unsuffixed(index);
     let codec = &format.codec;
     quote_spanned! {event.span()=>
         #[automatically_derived]
-        #head #contract<#event> for #target {
-            const #constant: usize = #index;
+        #head ::pandaflow::Emits<#event> for #target {
+            const OUTPUT: usize = #index;
+            type Format = #codec;
+        }
+    }
+}
+
+fn looks_up(input: &DeriveInput, index: usize, Channel { event, format, .. }: &Channel) -> TokenStream {
+    let (head, target) = heads(input);
+    let index = Literal::usize_unsuffixed(index);
+    let codec = &format.codec;
+    quote_spanned! {event.span()=>
+        #[automatically_derived]
+        #head ::pandaflow::LooksUp<#event> for #target {
+            const TABLE: usize = #index;
             type Format = #codec;
         }
     }
