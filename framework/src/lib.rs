@@ -47,6 +47,7 @@ pub mod codec;
 mod context;
 mod dead_letter;
 mod declaration;
+mod derive;
 mod envelope;
 mod event;
 mod event_id;
@@ -88,4 +89,4 @@ pub use timestamp::Timestamp;
 pub use topic::{TopicName, TopicSpec};
 pub use traceparent::TraceParent;
 
-pub use pandaflow_macros::{Classify, Event, StreamProcessor};
+pub use derive::{Classify, Event, StreamProcessor};

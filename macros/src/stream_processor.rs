@@ -9,6 +9,8 @@ mod ast;
 mod attr;
 mod expand;
 mod fallback;
+#[cfg(test)]
+mod tests;
 mod valid;
 
 /// The implementations for `input`, or its mistakes and stand-ins for the implementations.
