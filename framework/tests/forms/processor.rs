@@ -1,35 +1,17 @@
 //! `derive(StreamProcessor)`.
 
-use std::{convert::Infallible, marker::PhantomData, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use pandaflow::{
-    Context, Declaration, Dedup, ErrorClass, Event, EventId, EventMeta, FailureKind, Handle, Input, Order,
-    Output, Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
-    codec::{Blob, Bytes, Decode, DecodeError, Encode, EncodeError, EnvelopeFormat},
+    Context, Declaration, Dedup, ErrorClass, Event, EventId, FailureKind, Handle, Input, Order, Output,
+    Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::run::{attempt, enveloped, raw};
-
-#[derive(Serialize, Deserialize, Event)]
-#[event(type = "ping", key = "{key}")]
-struct Ping {
-    key: String,
-}
-
-#[derive(Serialize, Deserialize, Event)]
-#[event(type = "pong", key = "{key}")]
-struct Pong {
-    key: String,
-}
-
-fn ping() -> Ping {
-    Ping { key: "a".into() }
-}
-
-fn pong() -> Pong {
-    Pong { key: "a".into() }
-}
+use crate::{
+    events::{Ping, Pong, ping, pong},
+    run::{attempt, enveloped, raw},
+};
 
 /// A handler that answers to its own name: the name of the event type is what it emits as key.
 macro_rules! handles {
@@ -197,134 +179,6 @@ fn events_of_one_topic_are_told_apart_and_topics_stand_in_order_of_appearance() 
     assert_eq!(failure.kind, FailureKind::Undecodable);
 }
 
-/// A codec of one's own.
-struct Shout;
-
-impl Decode<Ping> for Shout {
-    fn decode(record: &Record, value: &[u8]) -> Result<Event<Ping>, DecodeError> {
-        let key = String::from_utf8_lossy(value).to_lowercase();
-        EnvelopeFormat::decode(record, enveloped(&Ping { key }).value.as_deref().unwrap())
-    }
-
-    fn peek_id(_: &Record) -> Option<EventId> {
-        None
-    }
-}
-
-impl Encode<Ping> for Shout {
-    fn encode(_: &EventMeta, ping: &Ping) -> Result<Bytes, EncodeError> {
-        Ok(ping.key.to_uppercase().into())
-    }
-}
-
-#[derive(StreamProcessor)]
-#[processor(
-    name = "foreign",
-    input(topic = "shouts", event = Ping, format = self::Shout),
-    input(topic = "raw", event = Blob, format = "bytes"),
-    input(topic = "plain", event = Pong, format = "json"),
-    output(topic = "shouts.again", event = Ping, format = Shout),
-    output(topic = "raw.again", event = Blob, format = "bytes"),
-)]
-struct Foreign;
-
-impl Handle<Ping> for Foreign {
-    type Error = Infallible;
-    async fn handle(&mut self, ping: Event<Ping>, ctx: &mut Context<Self>) -> Result<(), Infallible> {
-        ctx.emit(ping.data);
-        Ok(())
-    }
-}
-
-impl Handle<Blob> for Foreign {
-    type Error = Infallible;
-    async fn handle(&mut self, blob: Event<Blob>, ctx: &mut Context<Self>) -> Result<(), Infallible> {
-        ctx.emit(blob.data);
-        Ok(())
-    }
-}
-
-impl Handle<Pong> for Foreign {
-    type Error = Infallible;
-    async fn handle(&mut self, pong: Event<Pong>, ctx: &mut Context<Self>) -> Result<(), Infallible> {
-        ctx.emit(Ping { key: pong.data.key });
-        Ok(())
-    }
-}
-
-#[test]
-fn each_topic_has_its_format() {
-    let emitted = |input, value: &[u8]| {
-        let effects = attempt(&mut Foreign, input, &raw(value)).unwrap();
-        effects.outputs[0].value.clone().unwrap()
-    };
-    assert_eq!(emitted(0, b"LOUD"), "LOUD");
-    assert_eq!(emitted(1, b"\xff\x00"), &b"\xff\x00"[..]);
-    assert_eq!(emitted(2, br#"{"key":"low"}"#), "LOW");
-    assert_eq!(Foreign::peek_id(0, &raw(b"")), None);
-    assert!(Foreign::peek_id(1, &raw(b"")).is_some());
-}
-
-trait Clock: 'static {
-    const NAME: &'static str;
-}
-
-struct Fixed;
-
-impl Clock for Fixed {
-    const NAME: &'static str = "fixed";
-}
-
-#[derive(Serialize, Deserialize, Event)]
-#[event(type = "of", key = "{key}")]
-struct Of<T: 'static> {
-    key: String,
-    #[serde(skip)]
-    of: PhantomData<T>,
-}
-
-#[derive(StreamProcessor)]
-#[processor(
-    name = "generic",
-    input(topic = "of", event = Of<C>),
-    input(topic = "pings", event = Ping),
-    input(topic = "of", event = Ping),
-    output(topic = "pongs", event = Pong),
-    state = [u8; 2],
-)]
-struct Generic<C, const N: usize>
-where
-    C: Clock + 'static,
-{
-    clock: PhantomData<C>,
-}
-
-impl<C: Clock, const N: usize> Handle<Of<C>> for Generic<C, N> {
-    type Error = Infallible;
-    async fn handle(&mut self, of: Event<Of<C>>, ctx: &mut Context<Self>) -> Result<(), Infallible> {
-        let _: (PhantomData<C>, PhantomData<C>) = (self.clock, of.of);
-        ctx.emit(Pong { key: format!("{}{N}", C::NAME) });
-        Ok(())
-    }
-}
-
-impl<C: Clock, const N: usize> Handle<Ping> for Generic<C, N> {
-    type Error = Infallible;
-    async fn handle(&mut self, _: Event<Ping>, ctx: &mut Context<Self>) -> Result<(), Infallible> {
-        ctx.filter();
-        Ok(())
-    }
-}
-
-#[test]
-fn a_generic_processor_takes_generic_events() {
-    let mut generic = Generic::<Fixed, 3> { clock: PhantomData };
-    let of = Of::<Fixed> { key: "a".into(), of: PhantomData };
-    let effects = attempt(&mut generic, 0, &enveloped(&of)).unwrap();
-    assert_eq!(effects.outputs[0].key.as_deref(), Some(&b"fixed3"[..]));
-    assert!(attempt(&mut generic, 0, &enveloped(&ping())).unwrap().filtered);
-}
-
 #[derive(StreamProcessor)]
 #[processor(name = "spread")]
 #[processor(input(topic = "pings", event = Ping))]
@@ -337,53 +191,4 @@ handles!(Spread: Ping);
 fn the_options_may_be_spread_over_several_attributes() {
     assert_eq!(Spread::DECLARATION.name, "spread");
     assert_eq!(attempt(&mut Spread(1), 0, &enveloped(&ping())).unwrap().outputs.len(), 1);
-}
-
-mod without_prelude {
-    //! Names of the user's own are not taken for those of the standard library or of the framework.
-    #![allow(dead_code, reason = "they only have to be in the way")]
-
-    pub(super) struct Option;
-    pub(super) struct Result;
-    pub(super) struct Record;
-    pub(super) struct Some;
-    pub(super) struct String;
-    pub(super) mod std {}
-    pub(super) mod pandaflow {}
-
-    #[derive(::pandaflow::Event)]
-    #[event(type = "mine", key = "{0}")]
-    pub(super) struct Mine(pub(super) u8);
-
-    #[derive(Debug, thiserror::Error, ::pandaflow::Classify)]
-    #[error("mine")]
-    #[class(rate_limit, retry_after = 0)]
-    pub(super) struct Error(pub(super) ::std::time::Duration);
-
-    #[derive(::pandaflow::StreamProcessor)]
-    #[processor(
-        name = "mine",
-        input(topic = "raw", event = ::pandaflow::codec::Blob, format = "bytes"),
-        retry(attempts = 2),
-        dedup,
-    )]
-    pub(super) struct Processor;
-
-    impl ::pandaflow::Handle<::pandaflow::codec::Blob> for Processor {
-        type Error = Error;
-        async fn handle(
-            &mut self,
-            _: ::pandaflow::Event<::pandaflow::codec::Blob>,
-            _: &mut ::pandaflow::Context<Self>,
-        ) -> ::std::result::Result<(), Error> {
-            Err(Error(::std::time::Duration::from_secs(1)))
-        }
-    }
-}
-
-#[test]
-fn names_of_the_users_own_do_not_get_in_the_way() {
-    let failure = attempt(&mut without_prelude::Processor, 0, &raw(b"")).err().unwrap();
-    assert_eq!(failure.retry_after, Some(Duration::from_secs(1)));
-    assert_eq!(without_prelude::Mine(1).key(), "1");
 }

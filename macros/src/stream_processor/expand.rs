@@ -73,13 +73,7 @@ fn processor(input: &DeriveInput, plan: &Plan) -> TokenStream {
 
 fn declaration(plan: &Plan) -> TokenStream {
     let name = &plan.name;
-    let inputs = plan.inputs.iter().enumerate().map(|(index, Input { topic, events })| {
-        let index = Literal::usize_unsuffixed(index);
-        let types = events.iter().map(|(event, _)| {
-            quote_spanned!(event.span()=> ::pandaflow::processor::event_type::<Self, #event, #index>())
-        });
-        quote!(::pandaflow::Input { topic: #topic, events: &[#(#types),*] })
-    });
+    let inputs = plan.inputs.iter().enumerate().map(|(index, input)| declared(index, input));
     let tables = plan.tables.iter().map(|Channel { topic, event, .. }| {
         let event = event_type(event);
         quote!(::pandaflow::Table { topic: #topic, event: #event })
@@ -118,6 +112,14 @@ fn declaration(plan: &Plan) -> TokenStream {
             dedup: #dedup,
         }
     }
+}
+
+fn declared(index: usize, Input { topic, events }: &Input) -> TokenStream {
+    let index = Literal::usize_unsuffixed(index);
+    let types = events.iter().map(|(event, _)| {
+        quote_spanned!(event.span()=> ::pandaflow::processor::event_type::<Self, #event, #index>())
+    });
+    quote!(::pandaflow::Input { topic: #topic, events: &[#(#types),*] })
 }
 
 fn event_type(event: &Type) -> TokenStream {
