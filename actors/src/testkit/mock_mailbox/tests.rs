@@ -1,3 +1,5 @@
+//! Mock mailboxes: order, defaults, failures, delays and complaints.
+
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use pandaflow::Timestamp;
