@@ -4,6 +4,7 @@
 pub mod dead_letters;
 pub mod dedup;
 pub mod health;
+pub mod http;
 pub mod mailbox;
 pub mod metrics;
 mod plan;
