@@ -56,9 +56,6 @@ proptest! {
         let written = EnvelopeFormat::encode(&meta, &payload).unwrap();
         let read = decode(&written).unwrap();
         prop_assert_eq!(&read.meta, &meta);
-        // serde_json reads a float to the nearest but one; the bytes are what must come out the same.
-        prop_assert!((read.data.last - payload.last).abs() <= payload.last.abs() * f64::EPSILON);
-        let payload = DepthSeen { last: read.data.last, ..payload };
         prop_assert_eq!(&read.data, &payload);
         prop_assert_eq!(<EnvelopeFormat as Decode<DepthSeen>>::peek_id(&record(&written)), Some(meta.id));
         let json: Value = serde_json::from_slice(&written).unwrap();
