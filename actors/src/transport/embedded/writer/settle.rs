@@ -48,7 +48,7 @@ impl Desk {
 
     fn admit(&mut self, job: SettleJob) -> Option<Admitted> {
         let group = self.writer.catalog.group(&job.settlement().owner.group);
-        match self.writer.owners.admit(group, job.settlement()) {
+        match self.writer.owners.admit(group, &job) {
             Ok(group) => match check(&self.writer.catalog, job.settlement()) {
                 Ok(()) => Some(Admitted { group, job }),
                 Err(error) => {
@@ -101,10 +101,8 @@ impl Desk {
     }
 
     fn refuse(&mut self, job: SettleJob, group: Option<i32>, error: SettleError) {
-        if let Some(group) = group {
-            self.writer.owners.failed(group, job.settlement(), error.kind);
-        }
-        job.refuse(error);
+        let read = group.and_then(|group| self.writer.owners.failed(group, job.settlement(), error.kind));
+        job.refuse(error, read);
     }
 }
 
