@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod dedup;
 pub mod health;
 pub mod http;
+pub mod logging;
 pub mod mailbox;
 pub mod metrics;
 mod plan;
