@@ -1,10 +1,13 @@
 //! What runs a processor: supervisor, hosts, tasks and lanes on actix, the service actors that they talk to, the
 //! transports, the command line and the test kit.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod dead_letters;
 pub mod dedup;
 pub mod health;
 pub mod http;
+pub mod logging;
 pub mod mailbox;
 pub mod metrics;
 mod plan;

@@ -34,7 +34,7 @@ mod tables;
 mod threads;
 mod writer;
 
-pub use config::{Clock, EmbeddedConfig};
+pub use config::EmbeddedConfig;
 #[cfg(feature = "testkit")]
 pub use faults::Faults;
 pub use open_error::OpenError;
@@ -49,6 +49,7 @@ use diesel::SqliteConnection;
 use futures_util::future::{self, BoxFuture, FutureExt};
 use pandaflow::{
     Group,
+    policy::ledger::Ledger,
     ports::{
         DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
         TopicToCreate, Transport,
@@ -141,7 +142,6 @@ fn start(
         threads,
         lookups,
         reports,
-        leases: Arc::default(),
         subscriptions: Mutex::default(),
         writer: Mutex::new(Some(writer)),
     })))
@@ -176,9 +176,17 @@ impl Transport for EmbeddedTransport {
         Arc::new(tables::EmbeddedTables(self.0.clone()))
     }
 
-    /// The lag in every topic that a group has subscribed to, now or before; of all groups if none is named.
+    /// The lag in every topic that a group has subscribed to, now or before.
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
-        self.0.reports.run(move |connection| lag::lag(connection, &groups))
+        let reading = self.0.reading();
+        self.0.reports.run(move |connection| {
+            let wants = |name: &str| groups.iter().any(|group| group.as_str() == name);
+            lag::lag(connection, wants, &reading)
+        })
+    }
+
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        self.0.reports.run(move |connection| lag::ledgers(connection, groups))
     }
 
     /// Writes what was queued, stops all threads and lets go of the file: nothing but it is left, and another

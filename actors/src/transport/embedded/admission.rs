@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use diesel::{RunQueryDsl, SqliteConnection};
 use pandaflow::{
     Epoch, Partition, TopicName,
-    ports::{AttemptChange, FailedAttempts, SettleError, SettleErrorKind, Settlement, StoreError},
+    ports::{AttemptChange, FailedAttempts, Owner, SettleError, SettleErrorKind, Settlement, StoreError},
 };
 
 use super::{
     catalog::Catalog,
     connection::{failed, store_error},
-    latch::Latch,
+    latch::{Latch, ReadAt},
+    queue::SettleJob,
     rows::OwnerRow,
     schema::owners,
 };
@@ -30,6 +31,8 @@ pub(super) struct Owners(HashMap<(i32, Partition), OwnerEntry>);
 #[derive(Debug)]
 struct OwnerEntry {
     epoch: Epoch,
+    /// Whether it has given the partition back. Kept in memory: after a crash there is nobody left to fence.
+    is_retired: bool,
     latch: Latch,
 }
 
@@ -40,7 +43,10 @@ impl Owners {
             let row = row.checked()?;
             let part = u32::try_from(row.part)
                 .map_err(|_| store_error(format!("an owner has partition {}", row.part)))?;
-            Ok(((row.group_id, Partition(part)), OwnerEntry { epoch: row.epoch(), latch: Latch::default() }))
+            Ok((
+                (row.group_id, Partition(part)),
+                OwnerEntry { epoch: row.epoch(), is_retired: false, latch: Latch::default() },
+            ))
         };
         rows.into_iter().map(entry).collect::<Result<_, _>>().map(Self)
     }
@@ -51,13 +57,23 @@ impl Owners {
 
     /// A new owner, which begins without failures.
     pub(super) fn replace(&mut self, group: i32, partition: Partition, epoch: Epoch) {
-        self.0.insert((group, partition), OwnerEntry { epoch, latch: Latch::default() });
+        self.0.insert((group, partition), OwnerEntry { epoch, is_retired: false, latch: Latch::default() });
     }
 
-    /// Remembers that a settlement failed.
-    pub(super) fn failed(&mut self, group: i32, settlement: &Settlement, kind: SettleErrorKind) {
-        if let Some(entry) = self.0.get_mut(&(group, settlement.owner.partition)) {
-            entry.latch.close(settlement, kind);
+    /// Remembers that a settlement failed. Returns where to note that its refusal was read.
+    pub(super) fn failed(
+        &mut self,
+        group: i32,
+        settlement: &Settlement,
+        kind: SettleErrorKind,
+    ) -> Option<ReadAt> {
+        self.0.get_mut(&(group, settlement.owner.partition))?.latch.close(settlement, kind)
+    }
+
+    /// Ends an owner that has given its partition back: nothing of its epoch settles any more.
+    pub(super) fn retire(&mut self, group: i32, owner: &Owner) {
+        if let Some(entry) = self.0.get_mut(&(group, owner.partition)) {
+            entry.is_retired |= entry.epoch == owner.epoch;
         }
     }
 
@@ -65,7 +81,8 @@ impl Owners {
     ///
     /// # Errors
     /// Why it may not settle.
-    pub(super) fn admit(&mut self, group: Option<i32>, settlement: &Settlement) -> Result<i32, SettleError> {
+    pub(super) fn admit(&mut self, group: Option<i32>, job: &SettleJob) -> Result<i32, SettleError> {
+        let settlement = job.settlement();
         let owner = &settlement.owner;
         let entry = group.and_then(|group| Some((group, self.0.get_mut(&(group, owner.partition))?)));
         let Some((group, entry)) = entry else {
@@ -79,7 +96,11 @@ impl Owners {
             );
             return Err(error(SettleErrorKind::Fenced, message));
         }
-        if !entry.latch.lets_through(settlement) {
+        if entry.is_retired {
+            let message = format!("partition {} of {} was given back", owner.partition, owner.group);
+            return Err(error(SettleErrorKind::Fenced, message));
+        }
+        if !entry.latch.lets_through(settlement, job.call) {
             return Err(error(SettleErrorKind::Retry, NOT_ITS_TURN.into()));
         }
         Ok(group)

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use pandaflow::ports::Demand;
 
-use super::threads::Stop;
+use super::{queue::Reply, threads::Stop};
 
 /// What a source's thread is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,15 +29,32 @@ pub(super) struct Bell {
 
 #[derive(Debug)]
 struct State {
-    /// Events and bytes asked for since the thread looked, by partition.
-    demand: Vec<(usize, usize)>,
+    asked: Vec<Asked>,
+    restarts: Vec<Restart>,
     order: Order,
     rung: bool,
 }
 
+/// What was asked for of one partition since the thread looked.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    events: usize,
+    bytes: usize,
+    /// How often the partition was started over: what earlier owners ask for counts no more.
+    round: u64,
+}
+
+/// A partition to be started over.
+#[derive(Debug)]
+pub(super) struct Restart {
+    pub(super) place: usize,
+    pub(super) reply: Reply<()>,
+}
+
 impl Bell {
     pub(super) fn new(partitions: usize) -> Arc<Self> {
-        let state = State { demand: vec![(0, 0); partitions], order: Order::Run, rung: true };
+        let asked = vec![Asked::default(); partitions];
+        let state = State { asked, restarts: Vec::new(), order: Order::Run, rung: true };
         Arc::new(Self { state: Mutex::new(state), rung: Condvar::new() })
     }
 
@@ -45,25 +62,39 @@ impl Bell {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something has changed.
-    pub(super) fn ring(&self) {
-        self.lock().rung = true;
-        self.rung.notify_one();
-    }
-
-    /// Gives an order; one that ends the subscription stays.
-    pub(super) fn order(&self, order: Order) {
+    fn ring_after(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        if state.order == Order::Run || order == Order::Stop {
-            state.order = order;
-        }
+        change(&mut state);
         state.rung = true;
         drop(state);
         self.rung.notify_one();
     }
 
-    /// Adds what was asked for to `budgets`, waiting for the bell first. Returns the order.
-    pub(super) fn wait(&self, budgets: &mut [Budget]) -> Order {
+    /// Something has changed.
+    pub(super) fn ring(&self) {
+        self.ring_after(|_| {});
+    }
+
+    /// Gives an order; one that ends the subscription stays.
+    pub(super) fn order(&self, order: Order) {
+        self.ring_after(|state| {
+            if state.order == Order::Run || order == Order::Stop {
+                state.order = order;
+            }
+        });
+    }
+
+    /// Asks to start a partition over. Dropped without an answer if the subscription has ended.
+    pub(super) fn restart(&self, restart: Restart) {
+        self.ring_after(|state| {
+            if state.order == Order::Run && restart.place < state.asked.len() {
+                state.restarts.push(restart);
+            }
+        });
+    }
+
+    /// Adds what was asked for to `budgets`, waiting for the bell first. Returns what else is to be done.
+    pub(super) fn wait(&self, budgets: &mut [Budget]) -> (Order, Vec<Restart>) {
         let mut state = self.lock();
         while !state.rung {
             state = self.rung.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -73,18 +104,26 @@ impl Bell {
     }
 
     /// The same without waiting.
-    pub(super) fn look(&self, budgets: &mut [Budget]) -> Order {
+    pub(super) fn look(&self, budgets: &mut [Budget]) -> (Order, Vec<Restart>) {
         self.lock().take(budgets)
+    }
+
+    /// The demand of a new owner of a partition; that of the one before counts no more.
+    pub(super) fn new_demand(self: &Arc<Self>, place: usize) -> Arc<PartitionDemand> {
+        let mut state = self.lock();
+        let round = state.asked[place].round + 1;
+        state.asked[place] = Asked { round, ..Asked::default() };
+        Arc::new(PartitionDemand { bell: self.clone(), place, round })
     }
 }
 
 impl State {
-    fn take(&mut self, budgets: &mut [Budget]) -> Order {
-        for (asked, budget) in self.demand.iter_mut().zip(budgets) {
-            budget.add(asked.0, asked.1);
-            *asked = (0, 0);
+    fn take(&mut self, budgets: &mut [Budget]) -> (Order, Vec<Restart>) {
+        for (asked, budget) in self.asked.iter_mut().zip(budgets) {
+            budget.add(asked.events, asked.bytes);
+            *asked = Asked { round: asked.round, ..Asked::default() };
         }
-        self.order
+        (self.order, std::mem::take(&mut self.restarts))
     }
 }
 
@@ -117,22 +156,22 @@ impl Budget {
     }
 }
 
-/// The demand for one partition.
+/// The demand of one owner of a partition.
 pub(super) struct PartitionDemand {
-    pub(super) bell: Arc<Bell>,
-    pub(super) place: usize,
+    bell: Arc<Bell>,
+    place: usize,
+    round: u64,
 }
 
 impl Demand for PartitionDemand {
     fn request(&self, events: usize, bytes: usize) {
-        let mut state = self.bell.lock();
-        if let Some(asked) = state.demand.get_mut(self.place) {
-            asked.0 = asked.0.saturating_add(events);
-            asked.1 = asked.1.saturating_add(bytes);
-        }
-        state.rung = true;
-        drop(state);
-        self.bell.rung.notify_one();
+        self.bell.ring_after(|state| {
+            let asked = &mut state.asked[self.place];
+            if asked.round == self.round {
+                asked.events = asked.events.saturating_add(events);
+                asked.bytes = asked.bytes.saturating_add(bytes);
+            }
+        });
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use pandaflow::Timestamp;
+use pandaflow::{Clock, SystemClock};
 
 /// Settings of the embedded transport. The defaults suit one process on one disk.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct EmbeddedConfig {
     /// One transaction takes at most as many rows of queued settlements (default 4,096); a settlement that is
@@ -28,8 +28,8 @@ pub struct EmbeddedConfig {
     pub dead_letter_retention: Duration,
     /// How often what is past its retention is looked for (default every minute).
     pub tidy_every: Duration,
-    /// What time it is, for retention.
-    pub clock: Clock,
+    /// What time it is, for retention and for when dead letters were stored (default: the system's clock).
+    pub clock: Arc<dyn Clock>,
     /// Where tests let it fail.
     #[cfg(feature = "testkit")]
     pub faults: super::Faults,
@@ -46,39 +46,24 @@ impl Default for EmbeddedConfig {
             file_bytes: None,
             dead_letter_retention: Duration::from_secs(7 * 24 * 3600),
             tidy_every: Duration::from_secs(60),
-            clock: Clock::default(),
+            clock: Arc::new(SystemClock),
             #[cfg(feature = "testkit")]
             faults: super::Faults::default(),
         }
     }
 }
 
-/// Tells what time it is. The default is the system's clock.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Clock {
-    /// A clock that asks `now`.
-    #[must_use]
-    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The time.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new(|| chrono::Utc::now().into())
-    }
-}
-
-impl fmt::Debug for Clock {
+impl fmt::Debug for EmbeddedConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
+        f.debug_struct("EmbeddedConfig")
+            .field("transaction_rows", &self.transaction_rows)
+            .field("transaction_bytes", &self.transaction_bytes)
+            .field("queue_rows", &self.queue_rows)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("full_check_bytes", &self.full_check_bytes)
+            .field("file_bytes", &self.file_bytes)
+            .field("dead_letter_retention", &self.dead_letter_retention)
+            .field("tidy_every", &self.tidy_every)
+            .finish_non_exhaustive()
     }
 }

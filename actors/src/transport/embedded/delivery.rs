@@ -5,12 +5,12 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use pandaflow::{
     Epoch, Partition, Record,
-    ports::{Acquired, Assignee, Assignment, Batch, StoreError, SubscriptionRequest},
+    ports::{Acquired, Assignee, Assignment, Batch, Owner, StoreError, SubscriptionRequest},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{
-    bell::{Bell, Budget, Order, PartitionDemand},
+    bell::{Bell, Budget, Order, Restart},
     catalog::Topic,
     connection::failed,
     log_id::log_id,
@@ -34,10 +34,23 @@ pub(super) struct Delivery {
     released: Arc<watch::Sender<()>>,
     connection: SqliteConnection,
     queue: Arc<Queue>,
-    epochs: Vec<Epoch>,
-    /// The next offset to read, by partition and input.
-    next: Vec<Vec<u64>>,
+    /// What is assigned, by partition.
+    held: Vec<Held>,
     budgets: Vec<Budget>,
+}
+
+/// One assigned partition.
+struct Held {
+    epoch: Epoch,
+    /// The next offset to read, by input.
+    next: Vec<u64>,
+}
+
+impl Held {
+    fn new(acquired: &Acquired) -> Self {
+        let next = acquired.progress.iter().map(|(_, progress)| progress.next.0).collect();
+        Self { epoch: acquired.owner.epoch, next }
+    }
 }
 
 impl Delivery {
@@ -51,8 +64,8 @@ impl Delivery {
         queue: Arc<Queue>,
     ) -> Self {
         let released = Arc::new(released);
-        let (epochs, next, budgets) = (Vec::new(), Vec::new(), Vec::new());
-        Self { request, topics, assignee, bell, released, connection, queue, epochs, next, budgets }
+        let (held, budgets) = (Vec::new(), Vec::new());
+        Self { request, topics, assignee, bell, released, connection, queue, held, budgets }
     }
 
     pub(super) fn run(mut self) {
@@ -69,39 +82,48 @@ impl Delivery {
     /// Acquires all partitions in one transaction, then tells of each.
     fn assign(&mut self) -> Result<(), StoreError> {
         let partitions = self.topics.first().map_or(0, |topic| topic.partitions);
-        let answers: Vec<_> = (0..partitions)
-            .map(|partition| {
-                let Self { queue, request, .. } = &*self;
-                acquire(queue, request.group.clone(), Partition(partition), request.topics.clone())
-            })
-            .collect();
+        let answers: Vec<_> = (0..partitions).map(|partition| self.acquire(Partition(partition))).collect();
         let acquired: Vec<Acquired> = answers
             .into_iter()
             .map(|answer| answer.blocking_recv().unwrap_or_else(|_| Err(closed())))
             .collect::<Result<_, _>>()?;
-        for (place, acquired) in acquired.into_iter().enumerate() {
-            self.epochs.push(acquired.owner.epoch);
-            self.next.push(acquired.progress.iter().map(|(_, progress)| progress.next.0).collect());
+        for acquired in acquired {
+            let place = self.held.len();
+            self.held.push(Held::new(&acquired));
             self.budgets.push(Budget::default());
-            let demand = Arc::new(PartitionDemand { bell: self.bell.clone(), place });
-            self.assignee.assigned(Assignment { acquired, demand });
+            self.assignee.assigned(Assignment { acquired, demand: self.bell.new_demand(place) });
         }
+        Ok(())
+    }
+
+    fn acquire(&self, partition: Partition) -> oneshot::Receiver<Result<Acquired, StoreError>> {
+        acquire(&self.queue, self.request.group.clone(), partition, self.request.topics.clone())
+    }
+
+    /// Starts a partition over for a new owner.
+    fn restart(&mut self, place: usize) -> Result<(), StoreError> {
+        let answer = self.acquire(Partition(place as u32)).blocking_recv();
+        let acquired = answer.unwrap_or_else(|_| Err(closed()))?;
+        self.held[place] = Held::new(&acquired);
+        let demand = self.bell.new_demand(place);
+        self.budgets[place] = Budget::default();
+        self.assignee.assigned(Assignment { acquired, demand });
         Ok(())
     }
 
     /// Delivers until an order ends it.
     fn deliver(&mut self) -> Result<Order, StoreError> {
+        let mut delivered = false;
         loop {
-            let order = self.bell.wait(&mut self.budgets);
+            let (order, restarts) =
+                if delivered { self.bell.look(&mut self.budgets) } else { self.bell.wait(&mut self.budgets) };
             if order != Order::Run {
                 return Ok(order);
             }
-            while self.pass()? {
-                let order = self.bell.look(&mut self.budgets);
-                if order != Order::Run {
-                    return Ok(order);
-                }
+            for Restart { place, reply } in restarts {
+                let _ = reply.send(self.restart(place));
             }
+            delivered = self.pass()?;
         }
     }
 
@@ -121,7 +143,7 @@ impl Delivery {
     fn page(&mut self, place: usize, input: usize) -> Result<bool, StoreError> {
         let topic = &self.topics[input];
         let partition = Partition(place as u32);
-        let next = self.next[place][input];
+        let next = self.held[place].next[input];
         let stream = &topic.streams[place];
         let end = stream.end();
         if next >= end {
@@ -133,24 +155,26 @@ impl Delivery {
         let records = read_page(&mut self.connection, topic, partition, range, limit, budget)?;
         let Some(last) = records.last() else {
             // All up to the end has been pruned.
-            self.next[place][input] = end;
+            self.held[place].next[input] = end;
             return Ok(false);
         };
-        self.next[place][input] = last.offset.next().0;
-        self.assignee.delivered(Batch { epoch: self.epochs[place], partition, input, records });
+        self.held[place].next[input] = last.offset.next().0;
+        self.assignee.delivered(Batch { epoch: self.held[place].epoch, partition, input, records });
         Ok(true)
     }
 
     fn revoke(&self) {
         self.each_assigned(|assignee, partition, epoch| {
-            let released = Released { _subscription: self.released.clone(), _partition: partition };
+            let owner = Owner { group: self.request.group.clone(), partition, epoch };
+            let released =
+                Released { owner, queue: self.queue.clone(), _subscription: self.released.clone() };
             assignee.revoked(partition, epoch, Box::new(released));
         });
     }
 
     fn each_assigned(&self, tell: impl Fn(&dyn Assignee, Partition, Epoch)) {
-        for (partition, epoch) in (0..).map(Partition).zip(&self.epochs) {
-            tell(&*self.assignee, partition, *epoch);
+        for (partition, held) in (0..).map(Partition).zip(&self.held) {
+            tell(&*self.assignee, partition, held.epoch);
         }
     }
 }

@@ -1,36 +1,68 @@
-//! Order after a failure: once a settlement of an owner has failed, its later ones fail too until that one has
-//! been tried again. Their progress tells of its events as well, so they must not become real before it.
+//! Order after a failure: once a settlement of an owner has failed, its later ones fail too. Their progress tells of
+//! its events as well, so they must not become real before it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use pandaflow::ports::{SettleErrorKind, Settlement};
 
-/// The settlement that failed, if one did.
-#[derive(Debug, Default)]
-pub(super) struct Latch(Option<Box<(Settlement, SettleErrorKind)>>);
+/// How many settlements had been called when its owner read a refusal; all of them, while it has not been read.
+/// Written by the owner's future, read by the writer.
+#[derive(Debug, Clone)]
+pub(super) struct ReadAt(Arc<AtomicU64>);
 
-impl Latch {
-    /// Closes after a failure; a second one changes nothing.
-    pub(super) fn close(&mut self, settlement: &Settlement, kind: SettleErrorKind) {
-        self.0.get_or_insert_with(|| Box::new((settlement.clone(), kind)));
+impl ReadAt {
+    fn unread() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
     }
 
-    /// Whether it is the turn of `settlement`; opens if it is the one that failed.
-    pub(super) fn lets_through(&mut self, settlement: &Settlement) -> bool {
-        let Some(failed) = &self.0 else { return true };
-        let again = is_retry(&failed.0, failed.1, settlement);
-        if again {
-            self.0 = None;
-        }
-        again
+    /// The owner knows now; what it calls from now on may pass.
+    pub(super) fn read(&self, calls: u64) {
+        self.0.store(calls, Ordering::Release);
     }
 }
 
-/// Whether `settlement` is the one that failed, tried again. One that was refused comes again in another form, but
-/// settles the same events.
-fn is_retry(failed: &Settlement, kind: SettleErrorKind, settlement: &Settlement) -> bool {
-    match kind {
-        SettleErrorKind::Refused => {
-            failed.ledger.ended() == settlement.ledger.ended() && failed.progress == settlement.progress
+/// What holds up an owner's settlements.
+#[derive(Debug, Default)]
+pub(super) enum Latch {
+    /// Nothing.
+    #[default]
+    Open,
+    /// One failed and has to be tried again first.
+    Failed(Box<Settlement>),
+    /// One was refused; those that were called before its owner knew may build on it.
+    Refused(ReadAt),
+}
+
+impl Latch {
+    /// Closes after a failure; a second one changes nothing. Returns where to note that a refusal was read.
+    pub(super) fn close(&mut self, settlement: &Settlement, kind: SettleErrorKind) -> Option<ReadAt> {
+        match (&self, kind) {
+            (_, SettleErrorKind::Refused) => {
+                let read = ReadAt::unread();
+                *self = Self::Refused(read.clone());
+                Some(read)
+            }
+            (Self::Open, _) => {
+                *self = Self::Failed(Box::new(settlement.clone()));
+                None
+            }
+            _ => None,
         }
-        _ => failed == settlement,
+    }
+
+    /// Whether it is the turn of `settlement`, the `call`-th one; then the latch is open.
+    pub(super) fn lets_through(&mut self, settlement: &Settlement, call: u64) -> bool {
+        let passes = match self {
+            Self::Open => return true,
+            Self::Failed(failed) => **failed == *settlement,
+            Self::Refused(read) => call >= read.0.load(Ordering::Acquire),
+        };
+        if passes {
+            *self = Self::Open;
+        }
+        passes
     }
 }

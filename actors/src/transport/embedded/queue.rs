@@ -18,12 +18,15 @@ use tokio::sync::oneshot;
 use super::{
     EmbeddedConfig,
     admission::{NOT_ITS_TURN, error},
-    latch::Latch,
+    latch::{Latch, ReadAt},
     writer::closed,
 };
 
 /// Where an answer goes. Nobody listens if the caller gave up.
 pub(super) type Reply<T, E = StoreError> = oneshot::Sender<Result<T, E>>;
+
+/// Where the answer to a settlement goes: why not, and where to note that a refusal was read.
+pub(super) type SettleReply = Reply<(), (Box<Unsettled>, Option<ReadAt>)>;
 
 /// Something for the writer to do.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) enum Job {
     Settle(SettleJob),
     Acquire(AcquireJob),
     CreateTopics(Vec<TopicToCreate>, Reply<()>),
+    /// An owner has given its partition back.
+    Retire(Owner),
     Tidy(Reply<()>),
     Close(oneshot::Sender<()>),
 }
@@ -39,7 +44,9 @@ pub(super) enum Job {
 #[derive(Debug)]
 pub(super) struct SettleJob {
     /// Taken by the answer.
-    waiting: Option<(Settlement, Reply<(), Box<Unsettled>>)>,
+    waiting: Option<(Settlement, SettleReply)>,
+    /// Which call of all it is. Set by the queue.
+    pub(super) call: u64,
     rows: usize,
     bytes: usize,
 }
@@ -53,9 +60,9 @@ pub(super) struct AcquireJob {
 }
 
 impl SettleJob {
-    pub(super) fn new(settlement: Settlement, reply: Reply<(), Box<Unsettled>>) -> Self {
+    pub(super) fn new(settlement: Settlement, reply: SettleReply) -> Self {
         let (rows, bytes) = weight(&settlement);
-        Self { waiting: Some((settlement, reply)), rows, bytes }
+        Self { waiting: Some((settlement, reply)), call: 0, rows, bytes }
     }
 
     pub(super) fn settlement(&self) -> &Settlement {
@@ -68,20 +75,20 @@ impl SettleJob {
         }
     }
 
-    pub(super) fn refuse(mut self, error: SettleError) {
-        self.give_back(error);
+    pub(super) fn refuse(mut self, error: SettleError, read: Option<ReadAt>) {
+        self.give_back(error, read);
     }
 
-    fn give_back(&mut self, error: SettleError) {
+    fn give_back(&mut self, error: SettleError, read: Option<ReadAt>) {
         if let Some((settlement, reply)) = self.waiting.take() {
-            let _ = reply.send(Err(Box::new(Unsettled { settlement, error })));
+            let _ = reply.send(Err((Box::new(Unsettled { settlement, error }), read)));
         }
     }
 }
 
 impl Drop for SettleJob {
     fn drop(&mut self) {
-        self.give_back(SettleError { kind: SettleErrorKind::Retry, source: closed() });
+        self.give_back(SettleError { kind: SettleErrorKind::Retry, source: closed() }, None);
     }
 }
 
@@ -101,6 +108,8 @@ struct Waiting {
     jobs: VecDeque<Job>,
     rows: usize,
     bytes: usize,
+    /// Settlements that were called.
+    calls: u64,
     closed: bool,
     /// Owners of whom a settlement found the queue full.
     latches: HashMap<Owner, Latch>,
@@ -131,13 +140,15 @@ impl Queue {
     }
 
     /// Puts a settlement at the end, or gives it back if the queue is full.
-    pub(super) fn settle(&self, job: SettleJob) {
+    pub(super) fn settle(&self, mut job: SettleJob) {
         let mut waiting = self.lock();
+        job.call = waiting.calls;
+        waiting.calls += 1;
         if waiting.closed {
             return;
         }
         if !waiting.lets_through(&job) {
-            return job.refuse(error(SettleErrorKind::Retry, NOT_ITS_TURN.into()));
+            return job.refuse(error(SettleErrorKind::Retry, NOT_ITS_TURN.into()), None);
         }
         let (rows, bytes) = (waiting.rows + job.rows, waiting.bytes + job.bytes);
         // One that is larger than the whole queue gets its turn alone.
@@ -146,12 +157,17 @@ impl Queue {
             waiting.latches.entry(owner).or_default().close(job.settlement(), SettleErrorKind::Retry);
             let (rows, bytes) = (waiting.rows, waiting.bytes);
             let message = format!("{rows} rows of {bytes} bytes wait for the disk already");
-            return job.refuse(error(SettleErrorKind::Retry, message));
+            return job.refuse(error(SettleErrorKind::Retry, message), None);
         }
         (waiting.rows, waiting.bytes) = (rows, bytes);
         waiting.jobs.push_back(Job::Settle(job));
         drop(waiting);
         self.filled.notify_one();
+    }
+
+    /// How many settlements have been called.
+    pub(super) fn calls(&self) -> u64 {
+        self.lock().calls
     }
 
     /// Takes jobs for about one transaction: in order, at least one if there is one. Waits for the first until
@@ -201,8 +217,10 @@ impl Queue {
 impl Waiting {
     fn lets_through(&mut self, job: &SettleJob) -> bool {
         let settlement = job.settlement();
-        let through =
-            self.latches.get_mut(&settlement.owner).is_none_or(|latch| latch.lets_through(settlement));
+        let through = self
+            .latches
+            .get_mut(&settlement.owner)
+            .is_none_or(|latch| latch.lets_through(settlement, job.call));
         if through && !self.latches.is_empty() {
             self.latches.remove(&settlement.owner);
         }

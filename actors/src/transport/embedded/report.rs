@@ -6,10 +6,7 @@ use std::{
 };
 
 use diesel::SqliteConnection;
-use pandaflow::{
-    Group,
-    ports::{DeadLetterFilter, DeadLetterId, Lag, StoreError, StoredDeadLetter},
-};
+use pandaflow::ports::{DeadLetterFilter, DeadLetterId, Lag, StoreError, StoredDeadLetter};
 
 use super::{OpenError, connection::open_reader, dead_letters, lag, place::Place};
 
@@ -46,12 +43,12 @@ impl EmbeddedReport {
         dead_letters::show(&mut self.connection(), id)
     }
 
-    /// How far groups are behind; all groups if none is named.
+    /// How far each group is behind.
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn lag(&self, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
-        lag::lag(&mut self.connection(), groups)
+    pub fn lag(&self) -> Result<Vec<Lag>, StoreError> {
+        lag::lag(&mut self.connection(), |_| true, &[])
     }
 
     fn connection(&self) -> std::sync::MutexGuard<'_, SqliteConnection> {

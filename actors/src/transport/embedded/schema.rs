@@ -133,3 +133,5 @@ diesel::table! {
         crc -> BigInt,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(groups, owners, progress);

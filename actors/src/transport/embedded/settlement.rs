@@ -31,8 +31,18 @@ impl SettlementStore for EmbeddedSettlement {
 
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let (reply, answer) = oneshot::channel();
-        self.0.queue.settle(SettleJob::new(settlement, reply));
-        answer.map(|answer| answer.expect("a job answers, if only when it is dropped")).boxed()
+        let queue = self.0.queue.clone();
+        queue.settle(SettleJob::new(settlement, reply));
+        let answer = async move {
+            let answer = answer.await.expect("a job answers, if only when it is dropped");
+            answer.map_err(|(unsettled, read)| {
+                if let Some(read) = read {
+                    read.read(queue.calls());
+                }
+                unsettled
+            })
+        };
+        answer.boxed()
     }
 }
 

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
     Partition,
-    ports::{Assignee, Source, StoreError, Subscription, SubscriptionRequest},
+    ports::{Assignee, Owner, Source, StoreError, Subscription, SubscriptionRequest},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{
-    bell::{Bell, Order},
+    bell::{Bell, Order, Restart},
     catalog::Topic,
     connection::{open_reader, store_error},
     delivery::Delivery,
     inner::Inner,
+    queue::{Job, Queue},
 };
 
 /// Where events come from.
@@ -35,7 +36,7 @@ impl Source for EmbeddedSource {
         let bell = Bell::new(usize::try_from(partitions).unwrap_or(usize::MAX));
         let (released, all_released) = watch::channel(());
         inner.listeners.bells.hang(topics.iter().map(|topic| topic.id).collect(), &bell);
-        inner.take_over(request.group.clone(), &bell);
+        inner.take_over(request.clone(), &bell);
         let connection = open_reader(&inner.file).map_err(store_error)?;
         let delivery = Delivery::new(
             request,
@@ -75,6 +76,13 @@ struct EmbeddedSubscription {
 }
 
 impl Subscription for EmbeddedSubscription {
+    fn restart(&self, partition: Partition) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.bell.restart(Restart { place: partition.0 as usize, reply });
+        let gone = move |_| Err(store_error(format!("partition {partition} is not assigned")));
+        answer.map(move |answer| answer.unwrap_or_else(gone)).boxed()
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
         self.bell.order(Order::Close);
         let mut released = self.all_released.clone();
@@ -88,8 +96,15 @@ impl Drop for EmbeddedSubscription {
     }
 }
 
-/// Held until a partition is released; the last one ends the closing.
+/// Held until a partition is released; then its owner can settle no more. The last one ends the closing.
 pub(super) struct Released {
+    pub(super) owner: Owner,
+    pub(super) queue: Arc<Queue>,
     pub(super) _subscription: Arc<watch::Sender<()>>,
-    pub(super) _partition: Partition,
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        self.queue.push(Job::Retire(self.owner.clone()));
+    }
 }

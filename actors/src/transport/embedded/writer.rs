@@ -108,6 +108,11 @@ impl Desk {
                 Job::CreateTopics(topics, reply) => {
                     let _ = reply.send(self.writer.create_topics(&topics));
                 }
+                Job::Retire(owner) => {
+                    if let Some(group) = self.writer.catalog.group(&owner.group) {
+                        self.writer.owners.retire(group, &owner);
+                    }
+                }
                 Job::Tidy(reply) => {
                     let _ = reply.send(self.tidy_all());
                 }

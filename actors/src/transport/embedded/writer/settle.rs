@@ -1,6 +1,6 @@
 //! Group commit: queued settlements become real in one transaction, and each is answered for itself.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::PoisonError};
 
 use diesel::SqliteConnection;
 use pandaflow::{
@@ -48,7 +48,7 @@ impl Desk {
 
     fn admit(&mut self, job: SettleJob) -> Option<Admitted> {
         let group = self.writer.catalog.group(&job.settlement().owner.group);
-        match self.writer.owners.admit(group, job.settlement()) {
+        match self.writer.owners.admit(group, &job) {
             Ok(group) => match check(&self.writer.catalog, job.settlement()) {
                 Ok(()) => Some(Admitted { group, job }),
                 Err(error) => {
@@ -94,17 +94,23 @@ impl Desk {
 
     /// Tells everybody what is real now: first who reads, then who waits.
     fn confirm(&mut self, admitted: Vec<Admitted>, written: Written) {
-        written.publish(&self.writer.listeners);
+        let listeners = &self.writer.listeners;
+        written.publish(listeners);
+        for one in &admitted {
+            let settlement = one.job.settlement();
+            if !settlement.marks.is_empty() {
+                let mut leases = listeners.leases.lock().unwrap_or_else(PoisonError::into_inner);
+                leases.marked(&settlement.owner.group, &settlement.marks);
+            }
+        }
         for one in admitted {
             one.job.confirm();
         }
     }
 
     fn refuse(&mut self, job: SettleJob, group: Option<i32>, error: SettleError) {
-        if let Some(group) = group {
-            self.writer.owners.failed(group, job.settlement(), error.kind);
-        }
-        job.refuse(error);
+        let read = group.and_then(|group| self.writer.owners.failed(group, job.settlement(), error.kind));
+        job.refuse(error, read);
     }
 }
 
