@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -134,37 +135,89 @@ fn lag_is_as_of_one_instant() {
 #[test]
 #[ignore = "prints a figure"]
 fn what_a_record_costs() {
-    const RECORDS: usize = 1_000_000;
-    let topic = TopicName::new("paper.in");
-    for batch in [1, 16, 256] {
-        let transport = transport(&topic, 6);
-        let keys: Vec<Bytes> = (0..10_000).map(|key| format!("key-{key}").into()).collect();
-        let value = Bytes::from(vec![b'x'; 300]);
-        let outputs: Vec<Vec<Outgoing>> = (0..RECORDS / batch)
-            .map(|round| {
-                (0..batch)
-                    .map(|place| Outgoing {
-                        key: Some(keys[(round * batch + place) % keys.len()].clone()),
-                        value: Some(value.clone()),
-                        ..record(&topic, "")
-                    })
-                    .collect()
-            })
-            .collect();
-        let owner = transport.settlement().acquire("p".into(), Partition(0), Vec::new());
-        let owner = owner.now_or_never().unwrap().unwrap().owner;
-        let diary = Arc::new(Counting::default());
-        let request = SubscriptionRequest { group: "g".into(), topics: vec![topic.clone()] };
-        let _subscription = transport.source().subscribe(request, diary.clone()).unwrap();
-        let store = transport.settlement();
-        let start = Instant::now();
-        for outputs in outputs {
-            store.settle(Settlement { outputs, ..effects(&owner) }).now_or_never().unwrap().unwrap();
+    const RECORDS: usize = 20_000;
+    for batch in [1, 16, 250] {
+        let mut costs = [Duration::ZERO; 3];
+        for _ in 0..50 {
+            let (append, read) = append_then_read(RECORDS, batch);
+            costs[0] += append;
+            costs[1] += read;
+            costs[2] += append_to_a_reader(RECORDS, batch);
         }
-        let took = start.elapsed();
-        assert_eq!(diary.0.load(Ordering::Relaxed), RECORDS);
-        println!("settled by {batch}, delivered: {} ns a record", took.as_nanos() / RECORDS as u128);
+        let [append, read, both] = costs.map(|cost| cost.as_nanos() / (50 * RECORDS as u128));
+        println!(
+            "settled by {batch}: {append} ns to append, {read} to read a backlog, {both} to append and deliver"
+        );
     }
+}
+
+/// Settlements with records of 300 bytes under 10,000 keys.
+fn settlements(
+    transport: &MemoryTransport,
+    topic: &TopicName,
+    records: usize,
+    batch: usize,
+) -> Vec<Settlement> {
+    let keys: Vec<Bytes> = (0..10_000).map(|key| Bytes::from(format!("key-{key:06} ")).slice(..10)).collect();
+    let value = Bytes::from(vec![b'x'; 301]).slice(..300);
+    let owner = transport.settlement().acquire("p".into(), Partition(0), Vec::new());
+    let owner = owner.now_or_never().unwrap().unwrap().owner;
+    let output = |number: usize| Outgoing {
+        key: Some(keys[number % keys.len()].clone()),
+        value: Some(value.clone()),
+        ..record(topic, "")
+    };
+    let settlement = |round| {
+        let outputs = (0..batch).map(|place| output(round * batch + place)).collect();
+        Settlement { outputs, ..effects(&owner) }
+    };
+    (0..records / batch).map(settlement).collect()
+}
+
+fn append_then_read(records: usize, batch: usize) -> (Duration, Duration) {
+    let topic = TopicName::new("paper.in");
+    let transport = transport(&topic, 6);
+    let settlements = settlements(&transport, &topic, records, batch);
+    let store = transport.settlement();
+    let start = cpu_time();
+    for settlement in settlements {
+        store.settle(settlement).now_or_never().unwrap().unwrap();
+    }
+    let appended = cpu_time();
+    assert_eq!(delivered_by(&transport, &topic, || ()), records);
+    (appended - start, cpu_time() - appended)
+}
+
+fn append_to_a_reader(records: usize, batch: usize) -> Duration {
+    let topic = TopicName::new("paper.in");
+    let transport = transport(&topic, 6);
+    let settlements = settlements(&transport, &topic, records, batch);
+    let store = transport.settlement();
+    let mut took = Duration::ZERO;
+    let delivered = delivered_by(&transport, &topic, || {
+        let start = cpu_time();
+        for settlement in settlements {
+            store.settle(settlement).now_or_never().unwrap().unwrap();
+        }
+        took = cpu_time() - start;
+    });
+    assert_eq!(delivered, records);
+    took
+}
+
+/// How many records a subscription gets that is open while `work` is done.
+fn delivered_by(transport: &MemoryTransport, topic: &TopicName, work: impl FnOnce()) -> usize {
+    let counting = Arc::new(Counting::default());
+    let request = SubscriptionRequest { group: "g".into(), topics: vec![topic.clone()] };
+    let _subscription = transport.source().subscribe(request, counting.clone()).unwrap();
+    work();
+    counting.0.load(Ordering::Relaxed)
+}
+
+/// How long this thread has run: other processes on the machine don't count.
+fn cpu_time() -> Duration {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").expect("this figure is taken on Linux");
+    Duration::from_nanos(told.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap())
 }
 
 #[derive(Default)]
