@@ -38,6 +38,8 @@
 //! }
 //! ```
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
+
 // The derives name this crate by its own name, also when it uses them itself.
 #[allow(unused_extern_crates, reason = "only some features derive in here")]
 extern crate self as pandaflow;

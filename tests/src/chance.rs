@@ -8,7 +8,8 @@ impl Chance {
     /// From the environment's `PANDAFLOW_TEST_SEED`, or `default`; printed either way.
     #[must_use]
     pub fn seeded(default: u64) -> Self {
-        let seed = std::env::var("PANDAFLOW_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default);
+        let seed =
+            std::env::var("PANDAFLOW_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default);
         println!("seed {seed} (set PANDAFLOW_TEST_SEED to run with another)");
         Self(seed)
     }

@@ -76,7 +76,11 @@ impl AlphaPanda {
         let test = env::current_exe().expect("a test knows its own path");
         let folder = test.parent().and_then(Path::parent).expect("a test lies two folders deep");
         let binary = folder.join("alpha-panda");
-        assert!(binary.is_file(), "{} is not there: run `cargo build -p alpha-panda` first", binary.display());
+        assert!(
+            binary.is_file(),
+            "{} is not there: run `cargo build -p alpha-panda` first",
+            binary.display()
+        );
         binary
     }
 

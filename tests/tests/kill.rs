@@ -1,7 +1,10 @@
 //! Killed at any instant, any number of times, a run ends as one that was left alone.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use futures_executor::block_on;
 use pandaflow::{Group, ports::Transport};
@@ -13,8 +16,8 @@ use serde_json::Value;
 const KILLS: u32 = 100;
 /// SIGTERMs of the whole test.
 const STOPS: u32 = 50;
-/// How long a life may be at most before it is ended, in milliseconds.
-const LONGEST_LIFE: u64 = 900;
+/// Lives of a run, on average, so that they end in each part of it.
+const LIVES: u32 = 8;
 
 fn feeds() -> [std::path::PathBuf; 2] {
     [shipped_feed("us-ibm-20131007-trades.zip"), shipped_feed("nse-yesbank-20190709-minute.zip")]
@@ -23,6 +26,19 @@ fn feeds() -> [std::path::PathBuf; 2] {
 /// What must be the same however a run came to its end.
 fn outcome(report: &Value) -> (Value, Value) {
     (report["accounts"].clone(), report["orders"].clone())
+}
+
+/// The report of a run that is left alone, and how long it took.
+fn undisturbed(folder: &Path) -> (Value, Duration) {
+    let began = Instant::now();
+    let report = AlphaPanda::on(&folder.join("calm"), &feeds()).run().success();
+    (report, began.elapsed())
+}
+
+/// How long the next life lasts: of any length up to twice the average.
+fn a_life(whole: Duration, chance: &mut Chance) -> Duration {
+    let longest = 2 * whole / LIVES;
+    longest * u32::try_from(chance.below(1_000)).unwrap() / 1_000
 }
 
 /// The ledgers balance as they lie in the file, whenever the process died.
@@ -46,7 +62,7 @@ fn check_ledgers(data: &Path, seed: &str) {
 #[test]
 fn a_run_killed_at_any_instant_any_number_of_times_ends_as_one_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let undisturbed = AlphaPanda::on(&folder.path().join("calm"), &feeds()).run().success();
+    let (undisturbed, whole) = undisturbed(folder.path());
     let mut chance = Chance::seeded(0x5eed);
     let (mut kills, mut runs) = (0, 0);
     while kills < KILLS {
@@ -55,7 +71,7 @@ fn a_run_killed_at_any_instant_any_number_of_times_ends_as_one_left_alone() {
         let program = AlphaPanda::on(&data, &feeds());
         let report = loop {
             let mut life = program.start();
-            let time = Duration::from_millis(chance.below(LONGEST_LIFE));
+            let time = a_life(whole, &mut chance);
             if kills >= KILLS || !life.live(time) {
                 break life.end();
             }
@@ -72,7 +88,7 @@ fn a_run_killed_at_any_instant_any_number_of_times_ends_as_one_left_alone() {
 #[test]
 fn a_run_stopped_at_any_instant_drains_with_exit_code_0_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let undisturbed = AlphaPanda::on(&folder.path().join("calm"), &feeds()).run().success();
+    let (undisturbed, whole) = undisturbed(folder.path());
     let mut chance = Chance::seeded(0x7e33);
     let (mut stops, mut runs) = (0, 0);
     while stops < STOPS {
@@ -82,7 +98,7 @@ fn a_run_stopped_at_any_instant_drains_with_exit_code_0_and_goes_on() {
         let report = loop {
             let mut life = program.start();
             // Signals are taken over in the first instant of `main`.
-            let time = Duration::from_millis(100 + chance.below(LONGEST_LIFE));
+            let time = Duration::from_millis(100) + a_life(whole, &mut chance);
             if stops >= STOPS || !life.live(time) {
                 break life.end();
             }

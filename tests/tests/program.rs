@@ -29,7 +29,8 @@ fn ticks_outside_of_the_regular_session_are_exactly_what_the_strategies_filter()
         alpha_panda::feed::check(&files).unwrap().iter().map(|file| file.outside_regular_session).sum();
     assert!(outside > 0);
     let report = AlphaPanda::on(&folder.path().join("data"), &files).run().success();
-    let strategies = &report["ledger"].as_array().unwrap().iter().find(|row| row["processor"] == "strategies").unwrap();
+    let strategies =
+        &report["ledger"].as_array().unwrap().iter().find(|row| row["processor"] == "strategies").unwrap();
     assert_eq!(strategies["filtered"], outside);
     assert_eq!(strategies["consumed"], report["feed"]["events"]);
 }
@@ -38,8 +39,10 @@ fn ticks_outside_of_the_regular_session_are_exactly_what_the_strategies_filter()
 fn the_report_has_the_fields_that_other_programs_read() {
     let folder = tempfile::tempdir().unwrap();
     let program = AlphaPanda::on(&folder.path().join("data"), &[ibm()])
-        .option("--namespace").option("paper")
-        .option("--namespace").option("zerodha");
+        .option("--namespace")
+        .option("paper")
+        .option("--namespace")
+        .option("zerodha");
     let report = program.run().success();
     assert_eq!(report["feed"]["files"].as_array().unwrap().len(), 1);
     assert_eq!(report["feed"]["events"], 24_293);

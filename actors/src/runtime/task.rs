@@ -282,10 +282,11 @@ impl<P: StreamProcessor> Handler<Deliver> for Task<P> {
 
     fn handle(&mut self, Deliver(batch): Deliver, ctx: &mut Self::Context) {
         self.env.telemetry.borrow().took_batch();
-        if batch.epoch == self.env.owner.epoch && self.drainage.is_none() {
-            if let Err(reason) = self.take_in(batch) {
-                self.finish(HowTaskEnded::Failed(reason), ctx);
-            }
+        if batch.epoch == self.env.owner.epoch
+            && self.drainage.is_none()
+            && let Err(reason) = self.take_in(batch)
+        {
+            self.finish(HowTaskEnded::Failed(reason), ctx);
         }
     }
 }

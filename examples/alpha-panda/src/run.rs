@@ -15,11 +15,7 @@ use pandaflow_actors::{
 };
 use tokio::time::Instant;
 
-use self::{
-    progress::Progress,
-    publish::FeedPublisher,
-    report::Report,
-};
+use self::{progress::Progress, publish::FeedPublisher, report::Report};
 use crate::{
     arguments::{RunOptions, data_by, loader},
     feed::{self, FileSummary},
@@ -74,7 +70,8 @@ fn prepare(options: &RunOptions) -> Result<Prepared, String> {
     let namespaces = options.namespaces(&settings);
     let program = pipeline::program(&settings, &namespaces).map_err(|error| error.to_string())?;
     let files = feed::check(&options.feeds()).map_err(|error| error.to_string())?;
-    let logging = logging::start(&settings, "alpha-panda", Console::stderr()).map_err(|error| error.to_string())?;
+    let logging =
+        logging::start(&settings, "alpha-panda", Console::stderr()).map_err(|error| error.to_string())?;
     let data = options.data.clone().unwrap_or_else(|| data_by(&settings));
     if options.fresh {
         EmbeddedTransport::remove(&data).map_err(|error| error.to_string())?;
@@ -91,7 +88,8 @@ async fn go(options: &RunOptions, prepared: &Prepared, signals: &Signals) -> Res
         .await
         .map_err(|error| error.to_string())?;
     slog::info!(logging::logger(), "serving health and metrics"; "address" => %process.http().addr());
-    let feed = FeedPublisher::start(&**transport, &prepared.files).await.map_err(|error| error.to_string())?;
+    let feed =
+        FeedPublisher::start(&**transport, &prepared.files).await.map_err(|error| error.to_string())?;
     let mut progress = Progress::new(prepared.files.iter().map(|file| file.lines).sum());
     let mut end = follow(&process, &feed, signals, &mut progress).await;
     feed.stop().await;

@@ -25,7 +25,8 @@ impl Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             // A template that doesn't fit would show the default bar.
-            if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} % {pos}/{len} ticks {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} % {pos}/{len} ticks {msg}")
+            {
                 bar.set_style(style);
             }
             bar

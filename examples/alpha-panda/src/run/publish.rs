@@ -168,7 +168,10 @@ impl Reader {
                 ticks.push(self.encode(&topic, &tick)?);
             }
             let last = ticks.is_empty();
-            if last || self.shared.stop.load(Ordering::Relaxed) || send.blocking_send((ticks, counts)).is_err() {
+            if last
+                || self.shared.stop.load(Ordering::Relaxed)
+                || send.blocking_send((ticks, counts)).is_err()
+            {
                 return Ok(());
             }
         }

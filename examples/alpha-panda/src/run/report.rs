@@ -90,7 +90,10 @@ impl Report {
     ) -> Result<Self, ReportError> {
         let events = feed.published();
         let mut report = Self {
-            feed: FeedReport { files: prepared.files.iter().map(|file| file.path.display().to_string()).collect(), events },
+            feed: FeedReport {
+                files: prepared.files.iter().map(|file| file.path.display().to_string()).collect(),
+                events,
+            },
             ledger: Vec::new(),
             orders: OrderCounts::default(),
             accounts: Vec::new(),
@@ -159,7 +162,10 @@ impl Report {
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = self.imbalances();
         if self.feed.events < self.lines {
-            faults.push(format!("only {} of the feed's {} events are on the log", self.feed.events, self.lines));
+            faults.push(format!(
+                "only {} of the feed's {} events are on the log",
+                self.feed.events, self.lines
+            ));
         }
         if self.behind > 0 {
             faults.push(format!("{} events are not settled", self.behind));
@@ -172,7 +178,10 @@ impl Report {
         let mut faults = Vec::new();
         for (row, settled) in self.ledger.iter().zip(&self.settled) {
             let ended = row.ledger.ended();
-            if row.ledger.in_flight().is_none() || row.ledger.consumed != ended + row.in_flight || ended < *settled {
+            if row.ledger.in_flight().is_none()
+                || row.ledger.consumed != ended + row.in_flight
+                || ended < *settled
+            {
                 faults.push(format!(
                     "the ledger of {} in {} doesn't balance: {:?}, and its watermarks stand at {settled}",
                     row.processor, row.namespace, row.ledger

@@ -20,7 +20,15 @@ fn write_all(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
         "\n{:<10} {:<13} {:>9} {:>9} {:>9} {:>9} {:>13} {:>7} {:>9}",
-        "namespace", "processor", "consumed", "succeeded", "filtered", "duplicate", "dead-lettered", "parked", "in flight"
+        "namespace",
+        "processor",
+        "consumed",
+        "succeeded",
+        "filtered",
+        "duplicate",
+        "dead-lettered",
+        "parked",
+        "in flight"
     )?;
     for row in &report.ledger {
         let ledger = &row.ledger;
@@ -39,7 +47,11 @@ fn write_all(text: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     let orders = &report.orders;
-    writeln!(text, "\norders: {} submitted, {} filled, {} failed", orders.submitted, orders.filled, orders.failed)?;
+    writeln!(
+        text,
+        "\norders: {} submitted, {} filled, {} failed",
+        orders.submitted, orders.filled, orders.failed
+    )?;
     writeln!(
         text,
         "\n{:<10} {:<26} {:>8} {:>16} {:>14} {:>14} {:>6}",
