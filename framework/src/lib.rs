@@ -39,11 +39,7 @@
 //! ```
 
 // The derives name this crate by its own name, also when it uses them itself.
-<<<<<<< HEAD
 #[allow(unused_extern_crates, reason = "used by the schemas of feature `trading`")]
-=======
-#[allow(unused_extern_crates, reason = "only some features derive in here")]
->>>>>>> 236e249 (Hold every transport to one contract, check by check)
 extern crate self as pandaflow;
 
 mod clock;

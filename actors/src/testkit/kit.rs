@@ -302,8 +302,8 @@ impl TestKit {
         }
         let group = self.group::<P>();
         assert_eq!(
-            self.transport.states(&group),
-            transport.states(&group),
+            self.transport.all_states(&group),
+            transport.all_states(&group),
             "the handlers are not repeatable: state"
         );
         second.shut_down(Duration::from_secs(30)).await;

@@ -171,12 +171,7 @@ struct MemorySubscription(Arc<Membership>);
 
 impl Subscription for MemorySubscription {
     fn restart(&self, partition: Partition) -> BoxFuture<'static, Result<(), StoreError>> {
-<<<<<<< HEAD
-        self.0.assign(partition);
-        std::future::ready(Ok(())).boxed()
-=======
         ready(self.0.restart(partition))
->>>>>>> 236e249 (Hold every transport to one contract, check by check)
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
