@@ -65,3 +65,6 @@ pub struct Unfiled {
     #[source]
     pub error: DeadLetterError,
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,3 +105,6 @@ impl Classify for DedupError {
         ErrorClass::Infrastructure
     }
 }
+
+#[cfg(test)]
+mod tests;

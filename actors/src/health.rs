@@ -32,3 +32,6 @@ impl Default for HealthConfig {
         Self { limits: HealthLimits::default(), mailbox: 4_096 }
     }
 }
+
+#[cfg(test)]
+mod tests;

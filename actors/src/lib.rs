@@ -4,6 +4,7 @@
 pub mod dead_letters;
 pub mod dedup;
 pub mod health;
+pub mod http;
 pub mod mailbox;
 pub mod metrics;
 mod plan;
@@ -20,6 +21,6 @@ pub use program::Program;
 pub use publisher::Publisher;
 pub use runtime::{
     ArbiterNews, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
-    StateError,
+    StateError, decode_state,
 };
 pub use services::{Services, ServicesConfig};

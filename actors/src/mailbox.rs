@@ -155,3 +155,6 @@ impl<M> fmt::Debug for Undelivered<M> {
         f.debug_struct("Undelivered").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

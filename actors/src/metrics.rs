@@ -34,3 +34,6 @@ impl Default for MetricsConfig {
         Self { mailbox: 1_024, upkeep_every: Duration::from_secs(5) }
     }
 }
+
+#[cfg(test)]
+mod tests;

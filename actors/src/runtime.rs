@@ -66,7 +66,7 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// A program that runs. Ends by [`Runtime::shut_down`]; dropping it stops nothing in order.
+/// A program that runs. It ends by [`Runtime::drain`] and [`Runtime::end`]; dropping it stops nothing in order.
 pub struct Runtime {
     transport: Arc<dyn Transport>,
     services: Services,
@@ -175,21 +175,24 @@ impl Runtime {
         }
     }
 
-    /// Drains within `deadline`: sources stop, lanes end what they have begun, what has ended is settled. Then
-    /// ends all threads, and the transport once its last write is done. `true` if everything ended in time.
-    pub async fn shut_down(self, deadline: Duration) -> bool {
+    /// Drains within `deadline`: sources stop, lanes end what they have begun, what has ended is settled. The
+    /// transport can still be read afterwards. `true` if everything ended in time.
+    pub async fn drain(&self, deadline: Duration) -> bool {
         let drained = self.supervisor.send(Shutdown { deadline });
         // A task ends by itself at its deadline; the rest is for the hops.
         let in_time = tokio::time::timeout(deadline + Duration::from_secs(1), drained).await.is_ok();
         self.monitor.stop();
+        in_time
+    }
+
+    /// Ends all threads, and the transport once its last write is done. [`Runtime::drain`] comes before: what
+    /// still runs is dropped. `false` if an arbiter could not be ended, as a handler blocks it.
+    pub async fn end(self) -> bool {
         drop(self.watchdog);
         self.transport.close().await;
-        if let Ok(arbiters) = Arc::try_unwrap(self.arbiters) {
-            let stopped = tokio::task::spawn_blocking(move || arbiters.stop());
-            // An arbiter that a handler still blocks is left behind.
-            return tokio::time::timeout(Duration::from_secs(1), stopped).await.is_ok() && in_time;
-        }
-        in_time
+        let Ok(arbiters) = Arc::try_unwrap(self.arbiters) else { return true };
+        let stopped = tokio::task::spawn_blocking(move || arbiters.stop());
+        tokio::time::timeout(Duration::from_secs(1), stopped).await.is_ok()
     }
 }
 

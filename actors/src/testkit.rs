@@ -2,6 +2,7 @@
 
 pub mod contract;
 mod kit;
+pub mod mock_mailbox;
 mod test_clock;
 
 pub use kit::TestKit;

@@ -1,3 +1,5 @@
 //! Transports: where events lie, and where effects become real.
 
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod memory;

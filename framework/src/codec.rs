@@ -109,7 +109,8 @@ impl DecodeError {
 
     pub(crate) fn json(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         Self::Json {
-            path: error.path().to_string(),
+            // Keys of a map from outside may be of any length; an error is not.
+            path: error.path().to_string().chars().take(256).collect(),
             message: error.inner().to_string().chars().take(512).collect(),
         }
     }

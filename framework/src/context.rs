@@ -107,7 +107,7 @@ impl<P: StreamProcessor> Context<P> {
         P: Emits<E>,
     {
         let key = event.key();
-        if key.is_empty() {
+        if key.trim().is_empty() {
             return Err(EncodeError { event_type: E::TYPE.as_str(), reason: "its key is empty".into() });
         }
         let ordinal = u32::try_from(self.outputs.len()).unwrap_or(u32::MAX);

@@ -87,6 +87,6 @@ mod tests {
     fn the_derivation_is_frozen() {
         let cause = EventId(Uuid::from_u128(1));
         let id = EventId::derived(cause, "pandaflow.paper.risk-manager", 2, Timestamp(1_381_152_600_000));
-        assert_eq!(id.to_string(), "0141929b-65c0-7000-8000-000000000000");
+        assert_eq!(id.to_string(), "0141931c-2fc0-7a94-b97c-b1bcacd72ad3");
     }
 }

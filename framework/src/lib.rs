@@ -39,7 +39,7 @@
 //! ```
 
 // The derives name this crate by its own name, also when it uses them itself.
-#[allow(unused_extern_crates, reason = "used by the schemas of feature `trading`")]
+#[allow(unused_extern_crates, reason = "only some features derive in here")]
 extern crate self as pandaflow;
 
 mod clock;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::{Group, Offset, Partition, TopicName};
+use crate::{Group, Offset, Partition, TopicName, policy::ledger::Ledger};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// How far each of `groups` is behind, all as of one instant.
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>>;
+
+    /// The settled ledger of each group, over all partitions; a group that has settled nothing has an empty one.
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>>;
 
     /// Stops what the transport runs in the background, after all that it was given is done.
     fn close(&self) -> BoxFuture<'static, ()>;

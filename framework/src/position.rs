@@ -20,10 +20,10 @@ impl Offset {
     /// The first offset of every partition.
     pub const ZERO: Self = Self(0);
 
-    /// The offset after this one.
+    /// The offset after this one; the last one that there can be is its own.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -73,7 +73,7 @@ impl Outgoing {
         event: &E,
     ) -> Result<Self, EncodeError> {
         let key = event.key();
-        if key.is_empty() {
+        if key.trim().is_empty() {
             return Err(EncodeError { event_type: E::TYPE.as_str(), reason: "its key is empty".into() });
         }
         let meta = EventMeta {

@@ -124,6 +124,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     ready: VecDeque<LaneNo>,
     /// Events whose handler waits for something.
     waiting: FuturesUnordered<LocalBoxFuture<'static, Ended<P>>>,
+    /// Whether some of them have not been polled since they began to wait.
+    began_to_wait: bool,
     open: OpenSettlement,
     /// Settlements on their way, by number.
     under: BTreeMap<u64, Under>,
@@ -161,6 +163,7 @@ impl<P: StreamProcessor> Task<P> {
             preparing: None,
             ready: VecDeque::new(),
             waiting: FuturesUnordered::new(),
+            began_to_wait: false,
             open: OpenSettlement::default(),
             under: BTreeMap::new(),
             settling: FuturesUnordered::new(),
@@ -176,10 +179,17 @@ impl<P: StreamProcessor> Task<P> {
     /// One turn: whatever can go on, goes on.
     fn turn(&mut self, cx: &mut PollContext<'_>) {
         self.prepare(cx);
-        while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
-            self.end(ended);
+        let mut left = TURN;
+        loop {
+            while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
+                self.end(ended);
+            }
+            left = self.run_ready(left);
+            // What has just begun to wait has to be polled once with a waker that wakes this task.
+            if !std::mem::take(&mut self.began_to_wait) {
+                break;
+            }
         }
-        let left = self.run_ready(TURN);
         if left == 0 && !self.ready.is_empty() {
             cx.waker().wake_by_ref();
         }
@@ -188,7 +198,9 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Runs idle lanes that have events, at most `budget` of these.
     fn run_ready(&mut self, mut budget: usize) -> usize {
+        // Once it has failed, nothing may overtake the event that it failed at.
         while budget > 0
+            && self.failure.is_none()
             && let Some(lane) = self.ready.pop_front()
         {
             budget -= 1;
@@ -211,7 +223,10 @@ impl<P: StreamProcessor> Task<P> {
             Box::pin(attempt::run(self.env.clone(), no, processor, delivery, verdict));
         match event.as_mut().poll(&mut PollContext::from_waker(Waker::noop())) {
             Poll::Ready(ended) => self.end(ended),
-            Poll::Pending => self.waiting.push(event),
+            Poll::Pending => {
+                self.began_to_wait = true;
+                self.waiting.push(event);
+            }
         }
     }
 
@@ -237,6 +252,7 @@ impl<P: StreamProcessor> Task<P> {
 
     fn report_end(&mut self, how: HowTaskEnded) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.forget_trouble();
             self.env.telemetry.borrow().forget(&self.env.health);
             let ended = TaskEnded { partition: self.owner_partition(), epoch: self.env.owner.epoch, how };
             self.host.do_send(ended);

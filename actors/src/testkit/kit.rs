@@ -265,7 +265,8 @@ impl TestKit {
     /// Drains the program and ends it.
     pub async fn stop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shut_down(Duration::from_secs(30)).await;
+            runtime.drain(Duration::from_secs(30)).await;
+            runtime.end().await;
         }
     }
 
@@ -321,6 +322,7 @@ impl TestKit {
             transport.all_states(&group),
             "the handlers are not repeatable: state"
         );
-        second.shut_down(Duration::from_secs(30)).await;
+        second.drain(Duration::from_secs(30)).await;
+        second.end().await;
     }
 }

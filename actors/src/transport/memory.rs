@@ -26,6 +26,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use pandaflow::{
     Clock, Group, Partition,
+    policy::ledger::Ledger,
     ports::{
         DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
         TopicToCreate, Transport,
@@ -116,6 +117,11 @@ impl Transport for MemoryTransport {
 
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
         ready(self.core.lag(groups))
+    }
+
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        let ledgers = groups.into_iter().map(|group| (group.clone(), self.ledger(&group))).collect();
+        ready(Ok(ledgers))
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

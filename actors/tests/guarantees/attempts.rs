@@ -117,3 +117,24 @@ fn failed_attempts_leave_no_output_and_no_change_of_state() {
         assert_eq!(real(&jobs).await, model(&jobs));
     });
 }
+
+#[actix::test]
+async fn a_handler_that_waits_goes_on_as_soon_as_its_wait_is_over() {
+    let (mut kit, _) = start().await;
+    kit.send("jobs", Job::new("ada", 0, &[]).taking(20));
+    kit.send("jobs", Job::new("ada", 1, &[]).taking(20));
+    kit.advance(std::time::Duration::from_millis(45)).await;
+    assert_eq!(done(&kit, "ada"), [0, 1]);
+}
+
+#[actix::test]
+async fn a_duplicate_right_behind_its_event_holds_up_its_key_for_no_lease() {
+    let (mut kit, _) = start().await;
+    let now = kit.now();
+    let id = kit.send("jobs", Job::new("ada", 0, &[]));
+    kit.send_as("jobs", Job::new("ada", 0, &[]), id, now);
+    kit.send("jobs", Job::new("ada", 1, &[]));
+    kit.advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(done(&kit, "ada"), [0, 1]);
+    assert_eq!(kit.ledger::<Worker>().duplicate, 1);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pandaflow::{Context, Event, Handle, StreamProcessor};
+use pandaflow::{Context, Event, Handle, StreamProcessor, policy::ledger::Ledger};
 use pandaflow_actors::{Program, testkit::TestKit};
 
 use crate::support::*;
@@ -96,25 +96,30 @@ async fn a_drain_waits_for_settlements_until_its_deadline_and_no_longer() {
     assert_eq!(kit.state::<Worker>("ada").done, [0]);
 }
 
-#[actix::test]
-async fn a_life_cut_short_and_a_second_one_end_like_an_undisturbed_run() {
-    let jobs: Vec<_> = (0..30).map(|no| Job::new(&format!("k{}", no % 4), no, &[]).taking(no % 7)).collect();
-    let mut ends = Vec::new();
-    for stop_after in [None, Some(0), Some(3), Some(11), Some(25)] {
-        let (mut kit, journal) = start().await;
-        for job in &jobs {
-            kit.send("jobs", job.clone());
-        }
-        if let Some(millis) = stop_after {
-            kit.advance(Duration::from_millis(millis)).await;
-            kit.restart().await;
-        }
-        kit.run_until_idle().await;
-        assert_eq!(journal.started().len(), 30, "an orderly end makes nothing twice");
-        let states: Vec<_> = (0..4).map(|key| kit.state::<Worker>(&format!("k{key}"))).collect();
-        let outputs: Vec<_> = (0..4).map(|key| done(&kit, &format!("k{key}"))).collect();
-        ends.push((states, outputs, kit.ledger::<Worker>()));
-        kit.stop().await;
+#[test]
+fn a_life_cut_short_and_a_second_one_end_like_an_undisturbed_run() {
+    let undisturbed = on_its_own_clock(two_lives(None));
+    for stop_after in [0, 3, 11, 25] {
+        assert_eq!(
+            on_its_own_clock(two_lives(Some(stop_after))),
+            undisturbed,
+            "stopped after {stop_after} ms"
+        );
     }
-    assert!(ends.windows(2).all(|two| two[0] == two[1]), "{ends:#?}");
+}
+
+async fn two_lives(stop_after: Option<u64>) -> (Vec<Work>, Vec<Vec<u64>>, Ledger) {
+    let (mut kit, journal) = start().await;
+    for no in 0..30 {
+        kit.send("jobs", Job::new(&format!("k{}", no % 4), no, &[]).taking(no % 7));
+    }
+    if let Some(millis) = stop_after {
+        kit.advance(Duration::from_millis(millis)).await;
+        kit.restart().await;
+    }
+    kit.run_until_idle().await;
+    assert_eq!(journal.started().len(), 30, "an orderly end makes nothing twice");
+    let states = (0..4).map(|key| kit.state::<Worker>(&format!("k{key}"))).collect();
+    let outputs = (0..4).map(|key| done(&kit, &format!("k{key}"))).collect();
+    (states, outputs, kit.ledger::<Worker>())
 }

@@ -113,10 +113,9 @@ async fn when_down(policy: WhenDown) -> TestKit {
         dedup: DedupConfig { when_down: policy, ..DedupConfig::default() },
         ..ServicesConfig::default()
     };
-    let mut kit = TestKit::start_on(program, RuntimeConfig::default(), |transport| {
-        Services::start(transport, config)
-    })
-    .await;
+    let mut kit =
+        TestKit::start_on(program, RuntimeConfig::default(), |transport| Services::start(transport, config))
+            .await;
     say_started(&kit).await;
     kit.transport().faults().dedup().fail(usize::MAX);
     let now = kit.now();

@@ -130,7 +130,6 @@ fn a_hundred_handlers_with_delays_retries_and_panics_keep_the_order_of_every_key
 
 #[test]
 fn order_holds_when_partitions_are_revoked_lost_and_started_over_and_stores_fail() {
-    let strategy =
-        (1_usize..40).prop_flat_map(|keys| (jobs(keys, 120), vec((0_u64..60, blow()), 1..8)));
+    let strategy = (1_usize..40).prop_flat_map(|keys| (jobs(keys, 120), vec((0_u64..60, blow()), 1..8)));
     property(40, &strategy, async |(jobs, blows)| keeps_order(jobs, blows).await);
 }

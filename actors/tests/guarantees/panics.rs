@@ -10,16 +10,17 @@ use std::{
 
 use pandaflow::{TopicSpec, policy::restart_budget::RestartLimits};
 use pandaflow_actors::{
-    LifecycleState, OnProcessorFailure, Program, RuntimeConfig,
-    health::Status,
-    testkit::TestKit,
+    LifecycleState, OnProcessorFailure, Program, RuntimeConfig, health::Status, testkit::TestKit,
 };
 
 use crate::support::*;
 
 /// Budgets that are soon used up.
 fn few(restarts: usize) -> RuntimeConfig {
-    RuntimeConfig { restarts: RestartLimits { restarts, ..RestartLimits::default() }, ..RuntimeConfig::default() }
+    RuntimeConfig {
+        restarts: RestartLimits { restarts, ..RestartLimits::default() },
+        ..RuntimeConfig::default()
+    }
 }
 
 async fn one_partition(config: RuntimeConfig) -> (TestKit, Journal) {
@@ -102,7 +103,10 @@ async fn a_processor_over_its_budget_is_the_processs_failure() {
     let reason = kit.runtime().failed().await;
     assert!(reason.contains("processor worker in test") && reason.contains("partition 0"), "{reason}");
     let states = kit.runtime().states().await;
-    assert!(matches!(&states[0].state, LifecycleState::Failed(why) if why.contains("partition 0")), "{states:?}");
+    assert!(
+        matches!(&states[0].state, LifecycleState::Failed(why) if why.contains("partition 0")),
+        "{states:?}"
+    );
     say_started(&kit).await;
     assert!(!health(&kit).await.ready);
     // Nothing was lost on the way: what panicked is counted, and not settled.

@@ -9,8 +9,15 @@ use std::{
     time::Duration,
 };
 
-use pandaflow::{Classify, Context, Event, Handle, Namespace, StreamProcessor, TopicSpec, policy::restart_budget::RestartLimits};
-use pandaflow_actors::{Program, RuntimeConfig, Services, health::{HealthReport, Phase, Status}, testkit::TestKit};
+use pandaflow::{
+    Classify, Context, Event, Handle, Namespace, StreamProcessor, TopicSpec,
+    policy::restart_budget::RestartLimits,
+};
+use pandaflow_actors::{
+    Program, RuntimeConfig, Services,
+    health::{HealthReport, Phase, Status},
+    testkit::TestKit,
+};
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use serde::{Deserialize, Serialize};
 
@@ -85,9 +92,16 @@ pub enum WorkError {
 /// What handlers did, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    Started { key: String, no: u64, attempt: u32 },
+    Started {
+        key: String,
+        no: u64,
+        attempt: u32,
+    },
     /// Returned, panicked, timed out or was dropped.
-    Ended { key: String, no: u64 },
+    Ended {
+        key: String,
+        no: u64,
+    },
 }
 
 #[derive(Debug, Clone, Default)]
@@ -284,6 +298,11 @@ pub async fn health(kit: &TestKit) -> HealthReport {
 pub fn done(kit: &TestKit, key: &str) -> Vec<u64> {
     let done = kit.events::<Done>("done").into_iter().map(|event| event.data);
     done.filter(|done| done.key == key).map(|done| done.no).collect()
+}
+
+/// Runs a test on an actix system, and so on a clock, of its own.
+pub fn on_its_own_clock<T>(test: impl Future<Output = T>) -> T {
+    actix::System::new().block_on(test)
 }
 
 /// Runs a property on an actix system of its own per case. `PANDAFLOW_SEED` tries another sequence of cases.

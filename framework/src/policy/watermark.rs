@@ -69,14 +69,20 @@ impl FromStr for Progress {
 
     fn from_str(text: &str) -> Result<Self, ProgressError> {
         let broken = |reason| ProgressError { text: text.chars().take(64).collect(), reason };
-        let number = |digits: &str| digits.parse().map(Offset).map_err(|_| broken("not a number"));
-        let mut parts = text.split(';');
+        let number = |digits: &str| {
+            let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+            digits.parse().ok().filter(|_| plain).map(Offset).ok_or_else(|| broken("not a number"))
+        };
+        let mut parts = text.splitn(3, ';');
         if parts.next() != Some("1") {
             return Err(broken("its version is not 1"));
         }
-        let next = number(parts.next().unwrap_or_default())?;
+        let (Some(next), Some(ranges)) = (parts.next(), parts.next()) else {
+            return Err(broken("it is cut off"));
+        };
+        let next = number(next)?;
         let mut above: Vec<(Offset, Offset)> = Vec::new();
-        for range in parts.next().unwrap_or_default().split(',').filter(|range| !range.is_empty()) {
+        for range in ranges.split(',').filter(|_| !ranges.is_empty()) {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             let (first, last) = (number(first)?, number(last)?);
             let floor = above.last().map_or(next, |(_, last)| *last);
@@ -117,28 +123,34 @@ pub enum TakeIn {
 /// ```
 #[derive(Debug)]
 pub struct Watermark {
-    restored: Progress,
     next: Offset,
     /// One slot a record taken in, from the oldest that is not settled; `true` once settled.
     slots: VecDeque<(Offset, bool)>,
     /// The ticket of the first slot.
     first: u64,
+    /// What was settled in an earlier life and may come in again: ranges that end above every slot.
+    ahead: VecDeque<(Offset, Offset)>,
 }
 
 impl Watermark {
     /// Goes on from a stored progress.
     #[must_use]
     pub fn new(restored: Progress) -> Self {
-        Self { next: restored.next, restored, slots: VecDeque::new(), first: 0 }
+        let ahead = restored.above.into();
+        let mut watermark = Self { next: restored.next, slots: VecDeque::new(), first: 0, ahead };
+        watermark.advance();
+        watermark
     }
 
     /// Takes in the record at `offset`, which must be above all that came in before.
     pub fn take_in(&mut self, offset: Offset) -> TakeIn {
-        let last = self.slots.back().map_or(self.next.0, |(last, _)| last.0 + 1);
-        if offset.0 < last {
+        if offset < self.floor() {
             return TakeIn::Settled;
         }
-        let settled = self.restored.is_settled(offset);
+        while self.ahead.front().is_some_and(|(_, last)| *last < offset) {
+            self.ahead.pop_front();
+        }
+        let settled = self.ahead.front().is_some_and(|(first, _)| *first <= offset);
         self.slots.push_back((offset, settled));
         let ticket = Ticket(self.first + self.slots.len() as u64 - 1);
         if settled {
@@ -147,6 +159,11 @@ impl Watermark {
         } else {
             TakeIn::New(ticket)
         }
+    }
+
+    /// The first offset that has not been taken in.
+    fn floor(&self) -> Offset {
+        self.slots.back().map_or(self.next, |(last, _)| last.next())
     }
 
     /// Settles a record. Settling it again changes nothing.
@@ -163,6 +180,12 @@ impl Watermark {
             self.next = offset.next();
             self.slots.pop_front();
             self.first += 1;
+        }
+        // With nothing open below it, a range of an earlier life that begins here is passed too.
+        while self.slots.is_empty()
+            && let Some((_, last)) = self.ahead.pop_front_if(|(first, _)| *first <= self.next)
+        {
+            self.next = self.next.max(last.next());
         }
     }
 
@@ -191,11 +214,13 @@ impl Watermark {
             }
             joins = *settled;
         }
-        // What was settled in an earlier life and has not come in again yet.
-        let seen = self.slots.back().map_or(self.next.0, |(last, _)| last.0 + 1);
-        for (first, last) in &self.restored.above {
-            if last.0 >= seen {
-                above.push((Offset(first.0.max(seen)), *last));
+        let floor = self.floor();
+        for (first, last) in &self.ahead {
+            let first = *first.max(&floor);
+            match above.last_mut() {
+                Some(range) if range.1.next() >= first => range.1 = range.1.max(*last),
+                _ if first <= *last => above.push((first, *last)),
+                _ => {}
             }
         }
         Progress { next: self.next, above }

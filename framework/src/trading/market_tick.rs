@@ -1,5 +1,6 @@
 //! The root of every chain of events: the price of an instrument at an instant.
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use super::{
 /// One observation of an instrument: a trade, a bar or a quote. Key: the instrument's token.
 ///
 /// Prices are in the instrument's currency, quantities and volumes in units (shares, lots).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "market_tick", version = 1, key = "{instrument_token}")]
 pub struct MarketTick {
     /// What was observed.
     pub instrument_token: InstrumentToken,

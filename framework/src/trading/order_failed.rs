@@ -1,5 +1,6 @@
 //! An order that was not executed: risk gives its reservation back.
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use super::{
 };
 
 /// An order that will not be executed. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "order_failed", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct OrderFailed {
     /// The order's name.
     pub order_id: OrderId,

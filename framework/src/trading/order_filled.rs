@@ -1,5 +1,6 @@
 //! An order that was executed: the event between execution and portfolio, and risk's proof of a position.
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use super::{
 };
 
 /// An order, or a part of one, that was executed. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "order_filled", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct OrderFilled {
     /// The order's name.
     pub order_id: OrderId,

@@ -1,5 +1,6 @@
 //! An order that went to whoever executes it.
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use super::{
 };
 
 /// An order handed over for execution. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "order_placed", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct OrderPlaced {
     /// The order's name.
     pub order_id: OrderId,

@@ -1,5 +1,6 @@
 //! Profit and loss of a strategy at an instant: what the portfolio tells.
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,8 @@ use super::{decimal_text, instant_text, instrument_token::InstrumentToken, strat
 
 /// Profit (above 0) and loss (below 0) since the account was opened, in the instrument's currency. Key: the
 /// strategy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "pnl_snapshot", version = 1, key = "{strategy_id}")]
 pub struct PnlSnapshot {
     /// Whose result it is.
     pub strategy_id: StrategyId,

@@ -1,5 +1,8 @@
 //! A signal that the account's limits forbid.
 
+use std::borrow::Cow;
+
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +11,8 @@ use super::{
 };
 
 /// A signal that risk turned down. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "rejected_signal", version = 1, key_with = Self::partition_key)]
 pub struct RejectedSignal {
     /// The signal as the strategy gave it.
     pub original_signal: TradingSignal,
@@ -22,6 +26,11 @@ pub struct RejectedSignal {
 }
 
 impl RejectedSignal {
+    /// The partition key: that of the signal.
+    fn partition_key(&self) -> Cow<'_, str> {
+        self.account_key().to_string().into()
+    }
+
     /// The account that the signal was for: the event's key.
     #[must_use]
     pub fn account_key(&self) -> AccountKey {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{instant_text, text::Text};
 
 /// A failure of a part of the system. Key: the component.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "system_error", version = 1, key = "{component}")]
 pub struct SystemError {
     /// The part that failed: `market-feed`.
     pub component: Text,

@@ -4,6 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Payload;
 
 fn tick() -> Value {
     json!({
@@ -78,6 +79,25 @@ fn version_one_of_every_payload_is_read_and_written_back() {
         "component": "market-feed", "error_type": "connection_lost", "error_message": "gone",
         "details": { "host": "h" }, "timestamp": time,
     }));
+}
+
+#[test]
+fn every_payload_knows_its_type_and_its_key() {
+    fn told<P: Payload + DeserializeOwned>(value: Value) -> (&'static str, u32, String) {
+        let payload: P = serde_json::from_value(value).unwrap();
+        (P::TYPE.as_str(), P::VERSION, payload.key().into_owned())
+    }
+    let (account, time) = ("momentum:3050241".to_owned(), "2019-07-09T03:45:59.999Z");
+    let validated = json!({
+        "original_signal": signal(), "validated_quantity": 1, "risk_checks": {}, "timestamp": time,
+    });
+    assert_eq!(told::<MarketTick>(tick()), ("market_tick", 1, "3050241".into()));
+    assert_eq!(told::<TradingSignal>(signal()), ("trading_signal", 1, account.clone()));
+    assert_eq!(told::<ValidatedSignal>(validated), ("validated_signal", 1, account.clone()));
+    assert_eq!(told::<OrderPlaced>(order()), ("order_placed", 1, account.clone()));
+    assert_eq!(told::<OrderFilled>(filled()), ("order_filled", 1, account.clone()));
+    let signal: TradingSignal = serde_json::from_value(signal()).unwrap();
+    assert_eq!(signal.account_key().to_string(), account);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a strategy wants done: the event between strategies and risk.
 
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +11,8 @@ use super::{
 };
 
 /// What a strategy wants done on an instrument. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "trading_signal", version = 1, key = "{strategy_id}:{instrument_token}")]
 pub struct TradingSignal {
     /// Whose decision it is.
     pub strategy_id: StrategyId,

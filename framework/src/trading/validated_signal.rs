@@ -1,5 +1,8 @@
 //! A signal that passed the account's limits: the event between risk and execution.
 
+use std::borrow::Cow;
+
+use crate::Event;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +12,8 @@ use super::{
 };
 
 /// A signal that risk let through. Key: the account, `strategy:instrument`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
+#[event(type = "validated_signal", version = 1, key_with = Self::partition_key)]
 pub struct ValidatedSignal {
     /// The signal as the strategy gave it.
     pub original_signal: TradingSignal,
@@ -26,6 +30,11 @@ pub struct ValidatedSignal {
 }
 
 impl ValidatedSignal {
+    /// The partition key: that of the signal.
+    fn partition_key(&self) -> Cow<'_, str> {
+        self.account_key().to_string().into()
+    }
+
     /// The account that the signal is for: the event's key.
     #[must_use]
     pub fn account_key(&self) -> AccountKey {

@@ -12,7 +12,7 @@ use pandaflow::{
 
 use super::Task;
 use crate::runtime::{
-    attempt::{claim_of, keeps_state},
+    attempt::{claim_of, keeps_state, peek_id},
     delivery::Delivery,
     env::{Draining, Env},
     state_row,
@@ -121,7 +121,7 @@ fn claim_ids<P: StreamProcessor>(deliveries: &mut [Delivery]) -> Option<Vec<pand
     Env::<P>::DECLARATION.dedup?;
     let mut ids = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        delivery.claimed = P::peek_id(delivery.input, &delivery.record);
+        delivery.claimed = peek_id::<P>(delivery.input, &delivery.record);
         ids.extend(delivery.claimed);
     }
     Some(ids)

@@ -15,7 +15,10 @@ use pandaflow::{
 use tokio::time::Sleep;
 
 use super::Task;
-use crate::runtime::{env::Env, open_settlement::Cut};
+use crate::runtime::{
+    env::{Env, Trouble},
+    open_settlement::Cut,
+};
 
 /// Settlements on their way at once: one being made real, one waiting behind it.
 const MOST_UNDER_WAY: usize = 2;
@@ -36,6 +39,8 @@ pub(super) struct Retry {
     back: BTreeMap<u64, Settlement>,
     wait: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// From the first that came back until one becomes real.
+    trouble: Option<Trouble>,
 }
 
 impl<P: StreamProcessor> Task<P> {
@@ -92,6 +97,7 @@ impl<P: StreamProcessor> Task<P> {
 
     fn became_real(&mut self, number: u64) {
         self.retry.wait = Duration::ZERO;
+        self.retry.trouble.take().into_iter().for_each(Trouble::over);
         let Some(under) = self.under.remove(&number) else { return };
         self.env.cache.borrow_mut().settled(&under.states);
         if !under.ids.is_empty() {
@@ -110,10 +116,10 @@ impl<P: StreamProcessor> Task<P> {
         match error.kind {
             SettleErrorKind::Fenced => self.fenced = true,
             SettleErrorKind::Retry => {
-                if self.retry.wait.is_zero() {
+                if self.retry.trouble.is_none() {
                     slog::warn!(self.env.log, "not settled: trying again"; "error" => %error);
-                    self.env.health.failing("settlement", &error.to_string());
                 }
+                self.retry.trouble.get_or_insert_with(|| self.env.trouble("settlement")).tell(&error);
                 self.retry.back.insert(number, settlement);
             }
             _ => self.failure = Some(error.to_string()),
@@ -123,6 +129,11 @@ impl<P: StreamProcessor> Task<P> {
     /// Whether nothing waits to be tried again.
     pub(super) fn retry_is_empty(&self) -> bool {
         self.retry.back.is_empty()
+    }
+
+    /// The task ends: nobody waits any more for what has not become real.
+    pub(super) fn forget_trouble(&mut self) {
+        self.retry.trouble = None;
     }
 
     /// Once all that was on its way has come back, waits, then hands it over again in its order.
@@ -142,10 +153,7 @@ impl<P: StreamProcessor> Task<P> {
             }
             while let Poll::Ready(Some((number, result))) = self.settling.poll_next_unpin(cx) {
                 match result {
-                    Ok(()) => {
-                        self.env.health.healthy("settlement");
-                        self.became_real(number);
-                    }
+                    Ok(()) => self.became_real(number),
                     Err(unsettled) => self.came_back(number, *unsettled),
                 }
             }

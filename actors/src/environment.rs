@@ -1,0 +1,31 @@
+//! Reads the settings of a program from its process: the environment, and `.env` in the working folder.
+
+use std::{fs, io};
+
+use pandaflow::settings::{Loader, Settings, SettingsErrors};
+
+/// Settings that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// Values are wrong; all of them are listed.
+    #[error(transparent)]
+    Settings(#[from] SettingsErrors),
+    /// `.env` is there and can't be read.
+    #[error(".env can't be read: {0}; mend it or take it away")]
+    DotEnv(io::Error),
+}
+
+/// Reads the settings: `.env` first, and the environment over it.
+///
+/// # Errors
+/// [`EnvironmentError`], with everything that is wrong.
+pub fn read_settings(loader: &Loader) -> Result<Settings, EnvironmentError> {
+    let dotenv = match fs::read_to_string(".env") {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(EnvironmentError::DotEnv(error)),
+    };
+    // Not `vars`, which panics where any variable of the process is not UTF-8.
+    Ok(loader.load(std::env::vars_os(), &dotenv)?)
+}

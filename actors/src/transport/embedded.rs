@@ -1,0 +1,200 @@
+//! The embedded transport: log, progress, state, dedup marks and dead letters in one SQLite file. No server.
+
+mod admission;
+mod bell;
+mod catalog;
+mod check;
+mod checksum;
+mod config;
+mod connection;
+mod create;
+mod dead_letters;
+mod dedup;
+mod delivery;
+#[cfg(feature = "testkit")]
+mod faults;
+mod headers_codec;
+mod inner;
+mod lag;
+mod latch;
+mod leases;
+mod listeners;
+mod log_id;
+mod open_error;
+mod place;
+mod queue;
+mod reader;
+mod report;
+mod rows;
+mod schema;
+mod settlement;
+mod source;
+mod states;
+mod tables;
+mod threads;
+mod writer;
+
+pub use config::EmbeddedConfig;
+#[cfg(feature = "testkit")]
+pub use faults::Faults;
+pub use open_error::OpenError;
+pub use report::EmbeddedReport;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use diesel::SqliteConnection;
+use futures_util::future::{self, BoxFuture, FutureExt};
+use pandaflow::{
+    Group,
+    policy::ledger::Ledger,
+    ports::{
+        DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
+        TopicToCreate, Transport,
+    },
+};
+use tokio::sync::oneshot;
+
+use admission::Owners;
+use catalog::Catalog;
+use inner::Inner;
+use listeners::Listeners;
+use place::{FolderLock, Place};
+use queue::{Job, Queue};
+use reader::Reader;
+use threads::Threads;
+use writer::{Writer, closed};
+
+/// The embedded transport.
+pub struct EmbeddedTransport(Arc<Inner>);
+
+impl EmbeddedTransport {
+    /// Opens the data in a folder (its file is `pandaflow.db`) or a file that ends in `.db`, and makes it if there
+    /// is none. What was committed before a crash is there.
+    ///
+    /// # Errors
+    /// Another process has it, it is damaged or not ours, or the disk says no. The files are then as they were.
+    pub fn open(path: impl AsRef<Path>, config: EmbeddedConfig) -> Result<Self, OpenError> {
+        let place = Place::of(path.as_ref());
+        let lock = place.lock()?;
+        if place.file.exists() {
+            check::check(&place, &lock, config.full_check_bytes)?;
+        } else {
+            create::create(&place)?;
+        }
+        let database = |message| OpenError::Database { file: place.file.clone(), message };
+        let mut connection = connection::open_writer(&place.file, &config).map_err(database)?;
+        create::migrate(&mut connection).map_err(database)?;
+        create::first_commit(&mut connection).map_err(database)?;
+        lock.mark_open().map_err(|source| OpenError::Io { path: place.folder.clone(), source })?;
+        start(&place, config, lock, connection).map_err(database)
+    }
+
+    /// Deletes now what is past its retention, without waiting for the next pass in the background.
+    ///
+    /// # Errors
+    /// The file can't be read or written.
+    pub fn tidy(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.ask(Job::Tidy)
+    }
+
+    fn ask(&self, job: impl FnOnce(queue::Reply<()>) -> Job) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.push(job(reply));
+        answer.map(|answer| answer.unwrap_or_else(|_| Err(closed()))).boxed()
+    }
+}
+
+/// Starts the threads.
+fn start(
+    place: &Place,
+    config: EmbeddedConfig,
+    lock: FolderLock,
+    mut connection: SqliteConnection,
+) -> Result<EmbeddedTransport, String> {
+    let text = |error: StoreError| error.message;
+    let catalog = Arc::new(Catalog::load(&mut connection).map_err(text)?);
+    let owners = Owners::load(&mut connection).map_err(text)?;
+    let queue = Arc::new(Queue::new(&config));
+    let (listeners, threads) = (Arc::<Listeners>::default(), Arc::<Threads>::default());
+    let lookups = Reader::start(&place.file, "pandaflow-lookups", &threads)?;
+    let reports = Reader::start(&place.file, "pandaflow-reports", &threads)?;
+    let writer = Writer {
+        connection,
+        file: place.file.clone(),
+        config,
+        queue: queue.clone(),
+        catalog: catalog.clone(),
+        listeners: listeners.clone(),
+        threads: threads.clone(),
+        owners,
+        lock,
+    };
+    let writer =
+        threads::spawn("pandaflow-writer", move || writer.run()).map_err(|error| error.to_string())?;
+    Ok(EmbeddedTransport(Arc::new(Inner {
+        file: place.file.clone(),
+        queue,
+        catalog,
+        listeners,
+        threads,
+        lookups,
+        reports,
+        leases: Arc::default(),
+        subscriptions: Mutex::default(),
+        writer: Mutex::new(Some(writer)),
+    })))
+}
+
+impl Transport for EmbeddedTransport {
+    fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.ask(|reply| Job::CreateTopics(topics, reply))
+    }
+
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::new(source::EmbeddedSource(self.0.clone()))
+    }
+
+    fn settlement(&self) -> Arc<dyn SettlementStore> {
+        Arc::new(settlement::EmbeddedSettlement(self.0.clone()))
+    }
+
+    fn states(&self) -> Arc<dyn StateStore> {
+        Arc::new(states::EmbeddedStates(self.0.clone()))
+    }
+
+    fn dedup(&self) -> Arc<dyn DedupStore> {
+        Arc::new(dedup::EmbeddedDedup(self.0.clone()))
+    }
+
+    fn dead_letters(&self) -> Arc<dyn DeadLetterStore> {
+        Arc::new(dead_letters::EmbeddedDeadLetters(self.0.clone()))
+    }
+
+    fn tables(&self) -> Arc<dyn TableSource> {
+        Arc::new(tables::EmbeddedTables(self.0.clone()))
+    }
+
+    /// The lag in every topic that a group has subscribed to, now or before.
+    fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
+        self.0.reports.run(move |connection| {
+            lag::lag(connection, |name| groups.iter().any(|group| group.as_str() == name))
+        })
+    }
+
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        self.0.reports.run(move |connection| lag::ledgers(connection, groups))
+    }
+
+    /// Writes what was queued, stops all threads and lets go of the file: nothing but it is left, and another
+    /// process may open it. Subscriptions end without a word; close them before.
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.push_last(Job::Close(reply));
+        // The thread ends right after its answer; nobody needs to wait for that.
+        drop(self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
+        answer.then(|_| future::ready(())).boxed()
+    }
+}

@@ -1,0 +1,86 @@
+//! Dedup leases: which events are being handled. They live in memory: one process owns the file, and when it
+//! dies, nobody handles anything.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use pandaflow::{
+    Epoch, EventId, Group, Partition, Timestamp,
+    ports::{Claim, Owner},
+};
+
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    partition: Partition,
+    epoch: Epoch,
+    until: Timestamp,
+}
+
+impl Lease {
+    fn is_of(&self, owner: &Owner) -> bool {
+        self.partition == owner.partition && self.epoch == owner.epoch
+    }
+}
+
+/// All leases, by group.
+#[derive(Debug, Default)]
+pub(super) struct Leases(HashMap<Group, GroupLeases>);
+
+#[derive(Debug, Default)]
+struct GroupLeases {
+    by_id: HashMap<EventId, Lease>,
+    /// When they grow beyond, those that have ended are dropped.
+    sweep_at: usize,
+}
+
+impl Leases {
+    /// Leases each id to the claim's owner, unless a lease holds it: then tells until when.
+    pub(super) fn claim(&mut self, claim: &Claim) -> Vec<Option<Timestamp>> {
+        let Claim { owner, ids, now, lease } = claim;
+        let group = self.0.entry(owner.group.clone()).or_default();
+        group.sweep(*now, ids.len());
+        let lease = Lease { partition: owner.partition, epoch: owner.epoch, until: now.after(*lease) };
+        ids.iter().map(|id| group.claim(*id, lease, *now)).collect()
+    }
+
+    /// Ends leases of this owner.
+    pub(super) fn end(&mut self, owner: &Owner, ids: &[EventId]) {
+        let Some(group) = self.0.get_mut(&owner.group) else { return };
+        for id in ids {
+            if let Entry::Occupied(lease) = group.by_id.entry(*id) {
+                if lease.get().is_of(owner) {
+                    lease.remove();
+                }
+            }
+        }
+    }
+
+    /// Ends the leases of earlier owners of a partition.
+    pub(super) fn fence(&mut self, group: &Group, owner: &Owner) {
+        if let Some(group) = self.0.get_mut(group) {
+            group.by_id.retain(|_, lease| lease.partition != owner.partition || lease.epoch >= owner.epoch);
+        }
+    }
+}
+
+impl GroupLeases {
+    fn claim(&mut self, id: EventId, lease: Lease, now: Timestamp) -> Option<Timestamp> {
+        match self.by_id.entry(id) {
+            Entry::Occupied(held) if held.get().until > now => Some(held.get().until),
+            Entry::Occupied(mut ended) => {
+                ended.insert(lease);
+                None
+            }
+            Entry::Vacant(free) => {
+                free.insert(lease);
+                None
+            }
+        }
+    }
+
+    fn sweep(&mut self, now: Timestamp, coming: usize) {
+        if self.by_id.len() + coming > self.sweep_at {
+            self.by_id.retain(|_, lease| lease.until > now);
+            self.sweep_at = (2 * (self.by_id.len() + coming)).max(4096);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+DROP TABLE dead_letters;
+DROP TABLE latest;
+DROP TABLE dedup;
+DROP TABLE state;
+DROP TABLE attempts;
+DROP TABLE progress;
+DROP TABLE owners;
+DROP TABLE groups;
+DROP TABLE log;
+DROP TABLE streams;
+DROP TABLE topics;
