@@ -137,6 +137,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     failure: Option<String>,
     /// Another owner has the partition.
     fenced: bool,
+    /// Something that had ended will never be settled: nothing after it may be.
+    barred: bool,
     ended: bool,
 }
 
@@ -172,6 +174,7 @@ impl<P: StreamProcessor> Task<P> {
             drainage: None,
             failure: None,
             fenced: false,
+            barred: false,
             ended: false,
         }
     }

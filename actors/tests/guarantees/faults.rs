@@ -92,6 +92,26 @@ async fn a_settlement_that_is_refused_makes_its_task_start_over_and_loses_nothin
 }
 
 #[actix::test]
+async fn progress_never_passes_a_settlement_that_was_refused() {
+    let (program, _) = worker_on_one_partition();
+    let mut kit = TestKit::start(program.processor(|| Plain)).await;
+    // Its state is in memory from now on: nothing has to be waited for.
+    kit.send("jobs", Job::new("ada", 0, &[]));
+    kit.run_until_idle().await;
+    kit.transport().faults().hold_settlements();
+    kit.send("jobs", Job::new("ada", 1, &[]));
+    kit.advance(Duration::from_millis(5)).await;
+    assert_eq!(kit.transport().faults().held_settlements(), 2, "the worker's and the plain one's");
+    kit.transport().faults().fail_settlements(2, SettleErrorKind::Refused);
+    kit.transport().faults().release_settlements();
+    // Comes in before the refusals have been read, and is handled in the same turn.
+    kit.send("jobs", Job::new("ada", 2, &[]));
+    kit.run_until_idle().await;
+    assert_eq!(kit.state::<Worker>("ada").done, [0, 1, 2]);
+    assert_eq!(kit.state::<Plain>("ada").done, [0, 1, 2]);
+}
+
+#[actix::test]
 async fn nothing_is_handled_while_the_dedup_store_is_down_and_the_policy_is_to_pause() {
     let (mut kit, journal) = started().await;
     kit.transport().faults().dedup().fail(usize::MAX);

@@ -275,6 +275,20 @@ impl Handle<Job> for Listener {
     }
 }
 
+/// As the worker, without dedup and without failures.
+#[derive(StreamProcessor)]
+#[processor(name = "plain", input(topic = "jobs", event = Job), state = Work)]
+pub struct Plain;
+
+impl Handle<Job> for Plain {
+    type Error = std::convert::Infallible;
+
+    async fn handle(&mut self, job: Event<Job>, ctx: &mut Context<Self>) -> Result<(), Self::Error> {
+        ctx.state_mut().done.push(job.no);
+        Ok(())
+    }
+}
+
 /// Says that the program has been started, as its main function does.
 pub async fn say_started(kit: &TestKit) {
     kit.runtime().services().health.phase(Phase::Started);

@@ -78,7 +78,12 @@ impl Routes {
     fn take_away(&self, partition: Partition, epoch: Epoch) -> Option<TaskAddr> {
         let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
         self.gone.write().unwrap_or_else(PoisonError::into_inner).insert(partition, epoch);
-        tasks.get(&partition).filter(|task| task.epoch == epoch).cloned()
+        let task = tasks.get(&partition)?;
+        if task.epoch < epoch {
+            // It was replaced by an assignment whose task has not been started yet.
+            task.lose.do_send(Lose);
+        }
+        (task.epoch == epoch).then(|| task.clone())
     }
 
     pub(super) fn remove(&self, partition: Partition, epoch: Epoch) {

@@ -56,7 +56,7 @@ impl<P: StreamProcessor> Task<P> {
             self.try_again(cx);
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
-            if self.ready.is_empty() || self.open.events >= self.limits.settle_events {
+            if self.ready.is_empty() || self.failure.is_some() || self.open.events >= self.limits.settle_events {
                 self.cut();
             }
             // A settlement that was just handed over has to be polled once to wake us.
@@ -68,14 +68,18 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Closes the open settlement and hands it over, unless enough are on their way.
     pub(super) fn cut(&mut self) {
-        if self.open.is_empty() || self.settling.len() >= MOST_UNDER_WAY || !self.retry.back.is_empty() {
+        // After a settlement that will never become real, none may: its progress would pass the other's events.
+        let barred = self.fenced || self.barred;
+        if barred || self.open.is_empty() || self.settling.len() >= MOST_UNDER_WAY || !self.retry.back.is_empty() {
             return;
         }
         self.env.telemetry.borrow_mut().cut();
-        let states = match self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version) {
+        let states = self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version);
+        let states = match states {
             Ok(states) => states,
             Err(error) => {
-                self.failure = Some(error.to_string());
+                self.barred = true;
+                self.fail(error.to_string());
                 return;
             }
         };
@@ -122,7 +126,10 @@ impl<P: StreamProcessor> Task<P> {
                 self.retry.trouble.get_or_insert_with(|| self.env.trouble("settlement")).tell(&error);
                 self.retry.back.insert(number, settlement);
             }
-            _ => self.failure = Some(error.to_string()),
+            _ => {
+                self.barred = true;
+                self.fail(error.to_string());
+            }
         }
     }
 
