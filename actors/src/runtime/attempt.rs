@@ -8,7 +8,8 @@ use std::{
 };
 
 use pandaflow::{
-    Context, DeadLetter, Effects, ErrorClass, EventId, Failure, FailureKind, Origin, Record, StreamProcessor, Tries,
+    Context, DeadLetter, Effects, ErrorClass, EventId, Failure, FailureKind, Origin, Record, StreamProcessor,
+    Tries,
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, Claim, FailedAttempts, Filing, Verdict},
 };
@@ -143,10 +144,9 @@ async fn handle<P: StreamProcessor>(
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
                 return match file(env, delivery, failure, tries).await {
                     Ok(filing) => How::DeadLettered(filing),
-                    Err(Draining) => {
-                        note_failed(env, delivery);
-                        How::GivenBack
-                    }
+                    // The attempt is not counted, as after a crash: without its letter its failure is not known, so that
+                    // the last attempt has to be made again, and not one more.
+                    Err(Draining) => How::GivenBack,
                 };
             }
         }
@@ -183,7 +183,7 @@ async fn attempt<P: StreamProcessor>(
         Ok(result) => {
             *processor = Some(own);
             match result {
-                Ok(()) => match ctx.finish() {
+                Ok(()) => match ctx.finish().and_then(|effects| writable(env, delivery, effects)) {
                     Ok(effects) => return Ok(effects),
                     Err(failure) => failure,
                 },
@@ -201,6 +201,26 @@ async fn attempt<P: StreamProcessor>(
         }
     };
     Err(Trouble::Failed(failure))
+}
+
+/// Whether what an attempt leaves can be written; looked at only after the partition's task has failed, since a state
+/// is written once per settlement and not once per event.
+fn writable<P: StreamProcessor>(
+    env: &Env<P>,
+    delivery: &Delivery,
+    effects: Effects<P::State>,
+) -> Result<Effects<P::State>, Failure> {
+    let Some(state) = effects.state.as_ref().filter(|_| env.careful) else { return Ok(effects) };
+    let key = delivery.record.key.clone().unwrap_or_default();
+    let write = || state_row::encode(&key, Env::<P>::DECLARATION.state_version, state);
+    let unwritable = |message| {
+        Failure::new(FailureKind::Unencodable, ErrorClass::Poison, "pandaflow::StateError", message)
+    };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)) {
+        Ok(Ok(_)) => Ok(effects),
+        Ok(Err(error)) => Err(unwritable(error.to_string())),
+        Err(panic) => Err(unwritable(panic_message(&*panic))),
+    }
 }
 
 fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {

@@ -58,6 +58,8 @@ pub(crate) struct Env<P: StreamProcessor> {
     pub(crate) telemetry: RefCell<TaskTelemetry>,
     pub(crate) rebuilds: RefCell<RestartBudget>,
     pub(crate) started: Instant,
+    /// An earlier task of the partition failed: one event may be the reason.
+    pub(crate) careful: bool,
     /// Set once, when the task drains: what waits for a time gives up waiting.
     pub(crate) draining: Cell<bool>,
     pub(crate) drain: Notify,
@@ -142,7 +144,12 @@ impl<P: StreamProcessor> Env<P> {
 
     /// Something that this task waits for and does not get.
     pub(crate) fn trouble(&self, component: &str) -> Trouble {
-        Trouble { component: component.into(), health: self.health.clone(), entry: self.entry.clone(), told: false }
+        Trouble {
+            component: component.into(),
+            health: self.health.clone(),
+            entry: self.entry.clone(),
+            told: false,
+        }
     }
 }
 

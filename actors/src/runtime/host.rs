@@ -176,6 +176,7 @@ impl<P: StreamProcessor> Host<P> {
             running: Running::new(pulse, self.parts.number),
             log: self.log.new(o!("partition" => partition.0, "epoch" => epoch.0)),
             mailbox: Arc::new(AtomicUsize::new(0)),
+            careful: self.budgets.contains_key(&partition),
             host,
         };
         let mailbox = seed.mailbox.clone();
@@ -289,6 +290,7 @@ struct TaskSeed<P> {
     running: Running,
     log: Logger,
     mailbox: Arc<AtomicUsize>,
+    careful: bool,
     host: Recipient<TaskEnded>,
 }
 
@@ -336,6 +338,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             telemetry: telemetry.into(),
             rebuilds: RestartBudget::new(self.around.restarts).into(),
             started: Instant::now(),
+            careful: self.careful,
             draining: false.into(),
             drain: Default::default(),
         };

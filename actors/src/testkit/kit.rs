@@ -85,9 +85,8 @@ impl TestKit {
         config: RuntimeConfig,
         replace: impl FnOnce(Services) -> Services,
     ) -> Self {
-        let services = |transport: &MemoryTransport| {
-            replace(Services::start(transport, ServicesConfig::default()))
-        };
+        let services =
+            |transport: &MemoryTransport| replace(Services::start(transport, ServicesConfig::default()));
         Self::start_on(program, config, services).await
     }
 

@@ -185,10 +185,11 @@ async fn a_thousand_malformed_records_of_many_kinds_are_dead_letters_with_their_
     }
     // Huge ones: text that goes on for megabytes, and a huge array where there should be a number.
     for no in 0..3 {
-        let huge = good(no).replace("\"count\":1", &format!("\"count\":\"{}\"", "9".repeat(4 << 20)));
+        let huge =
+            good(2_000_000 + no).replace("\"count\":1", &format!("\"count\":\"{}\"", "9".repeat(4 << 20)));
         publish(&kit, key(no), Some(huge.into()), headers(no));
         let array = format!("\"count\":[{}1]", "1,".repeat(1 << 20));
-        publish(&kit, key(no), Some(good(no).replace("\"count\":1", &array).into()), headers(no));
+        publish(&kit, key(no), Some(good(3_000_000 + no).replace("\"count\":1", &array).into()), headers(no));
         malformed += 2;
     }
     kit.run_until_idle().await;

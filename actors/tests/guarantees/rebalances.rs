@@ -90,6 +90,8 @@ async fn a_partition_that_is_started_over_without_a_word_has_one_task_that_works
 async fn a_partition_given_and_taken_at_once_leaves_no_task_behind() {
     let (mut kit, _) = one_partition().await;
     let group = kit.group::<Worker>();
+    kit.advance(Duration::from_secs(2)).await;
+    assert_eq!(health_of(&kit, "progress:test.worker").await.len(), 1);
     for _ in 0..3 {
         kit.transport().assign_again(&group, ZERO);
         kit.transport().lose(&group, ZERO);
@@ -133,6 +135,21 @@ async fn attempts_are_counted_over_restarts() {
     let letters = kit.dead_letters();
     assert_eq!(letters.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [5]);
     assert!(letters[0].first_failed < letters[0].last_failed);
+}
+
+#[actix::test]
+async fn no_attempt_beyond_the_last_is_made_when_the_dead_letter_could_not_be_filed_before_the_end() {
+    let (mut kit, journal) = one_partition().await;
+    kit.transport().faults().dead_letters().fail(usize::MAX);
+    // A sixth attempt would succeed.
+    kit.send("jobs", Job::new("ada", 0, &[Then::Fail; 5]));
+    kit.advance(Duration::from_secs(60)).await;
+    assert_eq!(journal.started().len(), 5);
+    kit.restart().await;
+    kit.transport().faults().dead_letters().fail(0);
+    kit.run_until_idle().await;
+    assert_eq!(journal.started()[4..], [(0, 5), (0, 5)], "the last attempt again, and not one more");
+    assert_eq!(kit.dead_letters().iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [5]);
 }
 
 #[actix::test]

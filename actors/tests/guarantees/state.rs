@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use bytes::Bytes;
 use pandaflow::{
-    Context, Event, FailureKind, Handle, Partition, StreamProcessor, partition_of,
+    Context, Event, FailureKind, Handle, StreamProcessor, partition_of,
     ports::{AttemptChange, Settlement, StateChange, Transport},
 };
 use pandaflow_actors::{Program, RuntimeConfig, testkit::TestKit};
@@ -158,12 +158,11 @@ fn a_cache_of_any_size_changes_nothing() {
 
 #[actix::test]
 async fn an_event_without_a_key_and_one_with_an_empty_key_share_a_state_and_wait_for_each_other() {
-    let (program, journal) = worker_on_one_partition();
+    let (program, _) = worker_on_one_partition();
     let mut kit = TestKit::start(program).await;
     for no in 0..20 {
-        let id = kit.send("jobs", Job::new("x", 1_000 + no, &[]));
+        kit.send("jobs", Job::new("x", 1_000 + no, &[]));
         let record = kit.records("jobs").pop().unwrap();
-        drop(id);
         let job = serde_json::to_value(Job::new("x", no, &[]).taking(3)).unwrap();
         let mut envelope: serde_json::Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
         envelope["id"] = format!("00000000-0000-7000-8000-{no:012}").into();
@@ -173,7 +172,6 @@ async fn an_event_without_a_key_and_one_with_an_empty_key_share_a_state_and_wait
     }
     kit.run_until_idle().await;
     assert_eq!(kit.state::<Worker>("").done, (0..20).collect::<Vec<_>>());
-    let _ = journal;
 }
 
 /// A state that can't be written: JSON has no keys but texts.
@@ -206,7 +204,8 @@ async fn an_event_that_makes_a_state_that_cannot_be_written_is_a_dead_letter_and
         kit.send("jobs", Job::new("ada", no, &[]));
         kit.send("jobs", Job::new("bob", 10 + no, &[]));
     }
-    kit.run_until_idle().await;
+    // A minute at most: it may take a start or two of the task.
+    kit.advance(Duration::from_secs(60)).await;
     assert_eq!(kit.state::<Careless>("ada").done, [0, 1, 2, 4, 5]);
     assert_eq!(kit.state::<Careless>("bob").done, [10, 11, 12, 13, 14, 15]);
     let letters = kit.dead_letters();
@@ -215,14 +214,12 @@ async fn an_event_that_makes_a_state_that_cannot_be_written_is_a_dead_letter_and
 }
 
 #[actix::test]
-async fn a_partition_in_doubt_is_no_other_partitions_doubt() {
+async fn a_dead_letter_leaves_the_state_of_its_key_as_it_was() {
     let (mut kit, _) = start().await;
     plant::<Worker>(&kit, "ada", r#"{"version":1,"state":{"done":[7]}}"#).await;
     kit.send("jobs", Job::new("ada", 8, &[Then::Poison]));
     kit.run_until_idle().await;
     assert_eq!(kit.state::<Worker>("ada").done, [7], "a dead letter changes no state");
-    assert_eq!(kit.transport().state(&kit.group::<Worker>(), b"bob"), None);
-    let _: Partition = partition_of(Some(b"ada"), 6);
 }
 
 #[derive(StreamProcessor)]

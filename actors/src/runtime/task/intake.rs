@@ -80,18 +80,20 @@ impl<P: StreamProcessor> Task<P> {
                 }
                 continue;
             }
+            self.env.cache.borrow_mut().begin_loading();
             self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
         }
     }
 
     fn prepared(&mut self, prepared: Prepared<P::State>) {
-        let Some(deliveries) = self.intake.pop_front() else { return };
         {
             let mut cache = self.env.cache.borrow_mut();
             for (key, state) in prepared.loaded {
                 cache.loaded(key, state);
             }
+            cache.end_loading();
         }
+        let Some(deliveries) = self.intake.pop_front() else { return };
         if self.drainage.is_some() {
             return self.give_back(&deliveries);
         }

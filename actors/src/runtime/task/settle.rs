@@ -56,7 +56,10 @@ impl<P: StreamProcessor> Task<P> {
             self.try_again(cx);
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
-            if self.ready.is_empty() || self.failure.is_some() || self.open.events >= self.limits.settle_events {
+            if self.ready.is_empty()
+                || self.failure.is_some()
+                || self.open.events >= self.limits.settle_events
+            {
                 self.cut();
             }
             // A settlement that was just handed over has to be polled once to wake us.
@@ -70,7 +73,11 @@ impl<P: StreamProcessor> Task<P> {
     pub(super) fn cut(&mut self) {
         // After a settlement that will never become real, none may: its progress would pass the other's events.
         let barred = self.fenced || self.barred;
-        if barred || self.open.is_empty() || self.settling.len() >= MOST_UNDER_WAY || !self.retry.back.is_empty() {
+        if barred
+            || self.open.is_empty()
+            || self.settling.len() >= MOST_UNDER_WAY
+            || !self.retry.back.is_empty()
+        {
             return;
         }
         self.env.telemetry.borrow_mut().cut();
