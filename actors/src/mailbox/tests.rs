@@ -1,3 +1,5 @@
+//! The bounds of mailboxes, and what happens at them.
+
 use actix::{Actor, Context, Handler};
 use tokio::sync::watch;
 
