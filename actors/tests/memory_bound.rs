@@ -19,6 +19,7 @@ use pandaflow::{
     Context, Event, Group, Handle, Headers, Offset, Partition, Record, StreamProcessor, SystemClock,
     Timestamp, TopicName, TopicSpec,
     codec::Blob,
+    policy::ledger::Ledger,
     ports::{
         Acquired, Assignee, Assignment, Batch, DeadLetterStore, DedupStore, Demand, Lag, SettlementStore,
         Source, StateStore, StoreError, Subscription, SubscriptionRequest, TableSource, TopicToCreate,
@@ -183,6 +184,9 @@ impl Transport for Lazy {
     }
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
         self.memory.lag(groups)
+    }
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        self.memory.ledgers(groups)
     }
     fn close(&self) -> BoxFuture<'static, ()> {
         self.memory.close()

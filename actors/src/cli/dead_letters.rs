@@ -92,7 +92,8 @@ fn table(letters: &[StoredDeadLetter]) -> String {
     if letters.is_empty() {
         return "no dead letters\n".into();
     }
-    let mut text = String::from("id  stored  namespace  processor  class  attempts  position  fingerprint  error\n");
+    let mut text =
+        String::from("id  stored  namespace  processor  class  attempts  position  fingerprint  error\n");
     for StoredDeadLetter { id, stored, letter } in letters {
         let error: String = letter.message.chars().take(80).collect();
         // Writing to a string can't fail.
