@@ -2,6 +2,7 @@
 
 mod admission;
 mod bell;
+mod by_settings;
 mod catalog;
 mod check;
 mod checksum;
@@ -24,6 +25,7 @@ mod open_error;
 mod place;
 mod queue;
 mod reader;
+mod remove;
 mod report;
 mod rows;
 mod schema;
@@ -142,7 +144,6 @@ fn start(
         threads,
         lookups,
         reports,
-        leases: Arc::default(),
         subscriptions: Mutex::default(),
         writer: Mutex::new(Some(writer)),
     })))
@@ -179,8 +180,10 @@ impl Transport for EmbeddedTransport {
 
     /// The lag in every topic that a group has subscribed to, now or before.
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
+        let reading = self.0.reading();
         self.0.reports.run(move |connection| {
-            lag::lag(connection, |name| groups.iter().any(|group| group.as_str() == name))
+            let wants = |name: &str| groups.iter().any(|group| group.as_str() == name);
+            lag::lag(connection, wants, &reading)
         })
     }
 

@@ -20,10 +20,10 @@ fn lock(leases: &Mutex<Leases>) -> MutexGuard<'_, Leases> {
 
 impl DedupStore for EmbeddedDedup {
     fn claim(&self, claim: Claim) -> BoxFuture<'static, Result<Vec<Verdict>, StoreError>> {
-        let leases = self.0.leases.clone();
+        let listeners = self.0.listeners.clone();
         let group = self.0.catalog.group(&claim.owner.group);
         // Leases come first, then marks: an event that ends in between has its mark committed before its lease ends.
-        let held = lock(&leases).claim(&claim);
+        let held = lock(&listeners.leases).claim(&claim);
         let Some(group) = group else {
             let verdicts = held.into_iter().map(|until| verdict(until, false)).collect();
             return std::future::ready(Ok(verdicts)).boxed();
@@ -32,7 +32,7 @@ impl DedupStore for EmbeddedDedup {
             .lookups
             .run(move |connection| {
                 let done = marked(connection, group, &claim, &held);
-                let mut leases = lock(&leases);
+                let mut leases = lock(&listeners.leases);
                 match done {
                     Ok(done) => {
                         let ended = pick(&claim.ids, &done);
@@ -50,17 +50,17 @@ impl DedupStore for EmbeddedDedup {
     }
 
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {
-        lock(&self.0.leases).end(&owner, &ids);
+        lock(&self.0.listeners.leases).end(&owner, &ids);
         std::future::ready(Ok(())).boxed()
     }
 
     fn release(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {
-        lock(&self.0.leases).end(&owner, &ids);
+        lock(&self.0.listeners.leases).end(&owner, &ids);
         std::future::ready(Ok(())).boxed()
     }
 
     fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
-        lock(&self.0.leases).fence(&group, &owner);
+        lock(&self.0.listeners.leases).fence(&group, &owner);
         std::future::ready(Ok(())).boxed()
     }
 }

@@ -2,17 +2,17 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread::JoinHandle,
 };
 
-use pandaflow::Group;
+use pandaflow::ports::SubscriptionRequest;
 use tokio::sync::oneshot;
 
 use super::{
     bell::{Bell, Order},
     catalog::Catalog,
-    leases::Leases,
+    lag::Reading,
     listeners::Listeners,
     queue::{Job, Queue},
     reader::Reader,
@@ -30,23 +30,29 @@ pub(super) struct Inner {
     pub(super) lookups: Arc<Reader>,
     /// Reads that people wait for, and tables.
     pub(super) reports: Arc<Reader>,
-    pub(super) leases: Arc<Mutex<Leases>>,
     /// The subscription of each group: a new one takes over from the one before.
-    pub(super) subscriptions: Mutex<Vec<(Group, std::sync::Weak<Bell>)>>,
+    pub(super) subscriptions: Mutex<Vec<(SubscriptionRequest, Weak<Bell>)>>,
     pub(super) writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Inner {
     /// Puts a subscription in the place of an earlier one of its group, which loses its partitions.
-    pub(super) fn take_over(&self, group: Group, bell: &Arc<Bell>) {
+    pub(super) fn take_over(&self, request: SubscriptionRequest, bell: &Arc<Bell>) {
         let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
         subscriptions.retain(|(_, bell)| bell.strong_count() > 0);
-        for (_, earlier) in subscriptions.extract_if(.., |(known, _)| *known == group) {
+        for (_, earlier) in subscriptions.extract_if(.., |(known, _)| known.group == request.group) {
             if let Some(earlier) = earlier.upgrade() {
                 earlier.order(Order::Lose);
             }
         }
-        subscriptions.push((group, Arc::downgrade(bell)));
+        subscriptions.push((request, Arc::downgrade(bell)));
+    }
+
+    /// What is subscribed to now.
+    pub(super) fn reading(&self) -> Vec<Reading> {
+        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = subscriptions.iter().filter(|(_, bell)| bell.strong_count() > 0);
+        live.map(|(request, _)| (request.group.clone(), request.topics.clone())).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use pandaflow::{
     Epoch, EventId, Group, Partition, Timestamp,
-    ports::{Claim, Owner},
+    ports::{Claim, Mark, Owner},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,15 @@ impl Leases {
                 if lease.get().is_of(owner) {
                     lease.remove();
                 }
+            }
+        }
+    }
+
+    /// Ends the leases of events that are marked as done.
+    pub(super) fn marked(&mut self, group: &Group, marks: &[Mark]) {
+        if let Some(group) = self.0.get_mut(group) {
+            for mark in marks {
+                group.by_id.remove(&mark.id);
             }
         }
     }

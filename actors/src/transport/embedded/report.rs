@@ -48,7 +48,7 @@ impl EmbeddedReport {
     /// # Errors
     /// The file can't be read.
     pub fn lag(&self) -> Result<Vec<Lag>, StoreError> {
-        lag::lag(&mut self.connection(), |_| true)
+        lag::lag(&mut self.connection(), |_| true, &[])
     }
 
     fn connection(&self) -> std::sync::MutexGuard<'_, SqliteConnection> {

@@ -36,7 +36,7 @@ impl Source for EmbeddedSource {
         let bell = Bell::new(usize::try_from(partitions).unwrap_or(usize::MAX));
         let (released, all_released) = watch::channel(());
         inner.listeners.bells.hang(topics.iter().map(|topic| topic.id).collect(), &bell);
-        inner.take_over(request.group.clone(), &bell);
+        inner.take_over(request.clone(), &bell);
         let connection = open_reader(&inner.file).map_err(store_error)?;
         let delivery = Delivery::new(
             request,

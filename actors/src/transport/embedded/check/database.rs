@@ -104,7 +104,7 @@ fn compare(found: &BTreeMap<String, String>) -> Result<(), String> {
 /// SQLite's `quick_check`, which names pages and tables.
 fn pages(connection: &mut SqliteConnection, is_full: bool) -> Result<(), String> {
     let checks: Vec<String> = if is_full {
-        vec!["SELECT quick_check AS line FROM pragma_quick_check(3)".into()]
+        vec!["SELECT quick_check AS line FROM pragma_quick_check LIMIT 3".into()]
     } else {
         SMALL
             .iter()

@@ -1,6 +1,6 @@
 //! Group commit: queued settlements become real in one transaction, and each is answered for itself.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::PoisonError};
 
 use diesel::SqliteConnection;
 use pandaflow::{
@@ -94,7 +94,15 @@ impl Desk {
 
     /// Tells everybody what is real now: first who reads, then who waits.
     fn confirm(&mut self, admitted: Vec<Admitted>, written: Written) {
-        written.publish(&self.writer.listeners);
+        let listeners = &self.writer.listeners;
+        written.publish(listeners);
+        for one in &admitted {
+            let settlement = one.job.settlement();
+            if !settlement.marks.is_empty() {
+                let mut leases = listeners.leases.lock().unwrap_or_else(PoisonError::into_inner);
+                leases.marked(&settlement.owner.group, &settlement.marks);
+            }
+        }
         for one in admitted {
             one.job.confirm();
         }
