@@ -1,6 +1,8 @@
 //! Logging as a process starts it: crates that log by `log` and by `tracing` come through. A test of its own, since a
 //! process has one logger.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex},
@@ -26,11 +28,8 @@ impl Write for Memory {
 }
 
 async fn serve_one_request() {
-    let app = || {
-        App::new()
-            .wrap(middleware::Logger::new("%r %s"))
-            .route("/", web::get().to(HttpResponse::Ok))
-    };
+    let app =
+        || App::new().wrap(middleware::Logger::new("%r %s")).route("/", web::get().to(HttpResponse::Ok));
     let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
     let address = server.addrs()[0];
     let server = server.run();

@@ -129,6 +129,24 @@ fn a_channel_has_a_level_of_its_own() {
 }
 
 #[test]
+fn a_filtered_line_costs_nanoseconds() {
+    let (log, guard, memory) = with(&[]);
+    let batch = || {
+        let start = std::time::Instant::now();
+        for i in 0..1000 {
+            debug!(log, # "trading", "tick {}", i; "price" => %i);
+        }
+        start.elapsed() / 1000
+    };
+    // The best of many: others run on this machine too.
+    let line = (0..100).map(|_| batch()).min().unwrap();
+    println!("a filtered line costs {line:?}");
+    assert!(line < std::time::Duration::from_micros(1), "{line:?}");
+    drop(guard);
+    assert_eq!(memory.text(), "");
+}
+
+#[test]
 fn a_terminal_gets_text_that_can_not_steer_it() {
     let (log, guard, memory) = with(&[("LOGGING__JSON", "false")]);
     info!(log, # "trading", "a\u{1b}[2Jb\nc"; "plain" => "x", "blank" => "x y\u{9b}", "list" => slog::Serde(json!([1])));
@@ -139,6 +157,7 @@ fn a_terminal_gets_text_that_can_not_steer_it() {
         assert!(rest.contains(part), "{text:?} lacks {part:?}");
     }
     assert_eq!(text.lines().count(), 1);
+    assert!(!text.contains(['\u{1b}', '\u{9b}']));
 }
 
 #[test]
@@ -153,7 +172,8 @@ fn files_hold_a_channel_each_and_the_error_file_the_errors_of_all() {
     drop(guard);
     let events = |name: &str| -> Vec<String> {
         let text = fs::read_to_string(path.join(name)).unwrap();
-        let event = |line: &str| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().to_owned();
+        let event =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["event"].as_str().unwrap().to_owned();
         text.lines().map(event).collect()
     };
     assert_eq!(events("application.log"), ["one"]);
@@ -191,7 +211,8 @@ fn rotation_keeps_lines_whole_and_old_files_few() {
     let (lines, compressed) = lines_of(dir.path());
     assert_eq!(lines.last().map(|_| compressed), Some(1));
     assert!(dir.path().join("trading.log.1").exists() && dir.path().join("trading.log.2.gz").exists());
-    let numbers: std::collections::BTreeSet<_> = lines.iter().map(|line| line["i"].as_u64().unwrap()).collect();
+    let numbers: std::collections::BTreeSet<_> =
+        lines.iter().map(|line| line["i"].as_u64().unwrap()).collect();
     assert_eq!(numbers.len(), lines.len(), "a line is there twice");
     assert!(numbers.contains(&199));
 }
@@ -262,10 +283,7 @@ impl Write for Gate {
 fn what_a_full_queue_drops_is_counted_and_told() {
     let (open, gate) = mpsc::channel();
     let memory = Memory::default();
-    let gate = Gate {
-        open: Some(gate),
-        memory: memory.clone(),
-    };
+    let gate = Gate { open: Some(gate), memory: memory.clone() };
     let settings = Settings::load([("LOGGING__JSON", "true")], "").unwrap();
     let (log, guard) = build(&settings, "test", Console::through(gate)).unwrap();
     let sent = queue::CAPACITY + 100;
