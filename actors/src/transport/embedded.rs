@@ -2,6 +2,7 @@
 
 mod admission;
 mod bell;
+mod by_settings;
 mod catalog;
 mod check;
 mod checksum;
@@ -24,6 +25,7 @@ mod open_error;
 mod place;
 mod queue;
 mod reader;
+mod remove;
 mod report;
 mod rows;
 mod schema;
