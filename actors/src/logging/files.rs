@@ -113,3 +113,6 @@ fn can_write(dir: &Path) -> io::Result<()> {
     fs::write(&probe, "")?;
     fs::remove_file(probe)
 }
+
+#[cfg(test)]
+mod tests;
