@@ -195,7 +195,13 @@ fn the_trading_sections_check_their_limits() {
             "2000000",
             "must not be more than PAPER_TRADING__MAX_QUANTITY, which is 1000000",
         ),
-        ("PAPER_TRADING__MAX_PRICE", "0", ""),
+        ("PAPER_TRADING__MAX_PRICE", "0.005", ""),
+        ("PAPER_TRADING__MAX_PRICE", "0", "must be from 0.0001 to 1000000000"),
+        (
+            "PAPER_TRADING__ALLOWED_INSTRUMENTS",
+            "1,0",
+            "no instrument has the token 0; write tokens from 1 to 4294967295",
+        ),
         ("PAPER_TRADING__MAX_POSITION_NOTIONAL", "-1", "must be from 0 to 1000000000000"),
         (
             "ZERODHA__ENABLED",
@@ -207,7 +213,7 @@ fn the_trading_sections_check_their_limits() {
         if told.is_empty() {
             assert!(errors.starts_with("PAPER_TRADING__MIN_PRICE = \"0.01\": must not be more"), "{errors}");
         } else {
-            assert_eq!(errors, format!("{name} = {value:?}: {told}"));
+            assert_eq!(errors.lines().next(), Some(&*format!("{name} = {value:?}: {told}")));
         }
     }
     let settings = loader()
