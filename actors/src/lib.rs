@@ -31,7 +31,7 @@ pub use process::{Process, ProcessError};
 pub use program::Program;
 pub use publisher::Publisher;
 pub use runtime::{
-    ArbiterNews, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
+    ArbiterNews, HandlerTimes, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
     StateError, decode_state,
 };
 pub use services::{Services, ServicesConfig};
