@@ -25,7 +25,7 @@ pub mod testkit;
 pub mod transport;
 
 pub use app::App;
-pub use environment::{EnvironmentError, read_settings};
+pub use environment::{EnvironmentError, data_folder, read_settings};
 pub use plan::PlanError;
 pub use process::{Process, ProcessError};
 pub use program::Program;

@@ -152,7 +152,6 @@ pub fn start(settings: &Settings, service: &str, console: Console) -> Result<Log
 
 /// The logger of the process; before [`start`], one that writes nothing. Keep a clone where lines are frequent: this
 /// looks it up.
-#[must_use]
 pub fn logger() -> Logger {
     if STARTED.load(Ordering::Acquire) { slog_scope::logger() } else { Logger::root(Discard, o!()) }
 }

@@ -126,7 +126,13 @@ impl Runtime {
             }
             None => None,
         };
-        let monitor = Monitor::start(&plan, transport.clone(), services.clone(), surroundings.board.clone());
+        let monitor = Monitor::start(
+            &plan,
+            transport.clone(),
+            services.clone(),
+            surroundings.board.clone(),
+            config.check_every,
+        );
         Ok(Self { transport, services, supervisor, plan, arbiters, watchdog, monitor, fatal })
     }
 

@@ -1,6 +1,8 @@
 //! Logging as a process starts it: crates that log by `log` and by `tracing` come through. A test of its own, since a
 //! process has one logger.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex},

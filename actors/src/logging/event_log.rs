@@ -40,7 +40,6 @@ pub struct EventLog {
 
 impl EventLog {
     /// A child of `parent` whose lines have these fields.
-    #[must_use]
     pub fn logger(&self, parent: &Logger) -> Logger {
         parent.new(o!(self.clone()))
     }

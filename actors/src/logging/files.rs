@@ -42,7 +42,7 @@ impl Files {
     /// Writes a whole line. When files begin to fail or to work again, says so once.
     pub(super) fn write(&mut self, channel: Channel, line: &[u8]) -> Option<String> {
         let written = self.try_write(channel, line).or_else(|_| {
-            // A backup that somebody deleted upsets the rotation; opened anew, it knows what is there.
+            // Opened anew, it knows what is there.
             self.open.remove(&channel);
             self.try_write(channel, line)
         });
@@ -64,12 +64,7 @@ impl Files {
 
     fn try_write(&mut self, channel: Channel, line: &[u8]) -> io::Result<()> {
         let path = self.dir.join(format!("{channel}.log"));
-        if !path.exists() {
-            // file-rotate takes lines without a word where it can't open its file.
-            fs::create_dir_all(&self.dir)?;
-            fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            self.open.remove(&channel);
-        }
+        self.look_after(channel, &path)?;
         let (max_size, backups) = (self.max_size, self.backups);
         let open = &mut self.open;
         // file-rotate asserts what it expects of the folder, and anybody may change that.
@@ -83,6 +78,27 @@ impl Files {
         }));
         outcome.unwrap_or_else(|_| Err(io::Error::other("the files of the folder are not as they were left")))
     }
+
+    /// Sees to it that file-rotate finds what it left: anybody may tidy up the folder.
+    fn look_after(&mut self, channel: Channel, path: &Path) -> io::Result<()> {
+        match fs::metadata(path) {
+            Ok(file) if file.len() > self.max_size as u64 => {
+                // It is about to be put aside, which would panic over a missing older one.
+                let known = self.open.get_mut(&channel).map(FileRotate::log_paths).unwrap_or_default();
+                if known.iter().any(|older| !older.exists()) {
+                    self.open.remove(&channel);
+                }
+            }
+            Ok(_) => {}
+            Err(_) => {
+                // Where file-rotate can't open its file it takes lines without a word.
+                fs::create_dir_all(&self.dir)?;
+                fs::OpenOptions::new().create(true).append(true).open(path)?;
+                self.open.remove(&channel);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Files {
@@ -93,6 +109,10 @@ impl fmt::Debug for Files {
 
 /// Whether files can be made in a folder.
 fn can_write(dir: &Path) -> io::Result<()> {
-    let path = dir.join(format!("{}.log", Channel::Application));
-    fs::OpenOptions::new().create(true).append(true).open(path).map(drop)
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    fs::write(&probe, "")?;
+    fs::remove_file(probe)
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,10 +101,15 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn add(&mut self, key: Key, value: Value) -> slog::Result {
-        let key: &str = key.as_ref();
+        let key = name(&key);
         self.line.add(key, self.redactor.redact(key, value));
         Ok(())
     }
+}
+
+/// The text of a key, whose type depends on slog's features.
+fn name(key: &impl AsRef<str>) -> &str {
+    key.as_ref()
 }
 
 macro_rules! emit_as_json {
@@ -124,8 +129,7 @@ impl Serializer for Fields<'_> {
     }
 
     fn emit_i64(&mut self, key: Key, value: i64) -> slog::Result {
-        let name: &str = key.as_ref();
-        if name == AT {
+        if name(&key) == AT {
             self.line.at = Timestamp(value);
             return Ok(());
         }

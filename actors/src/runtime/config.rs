@@ -37,6 +37,8 @@ pub struct RuntimeConfig {
     pub restarts: RestartLimits,
     /// After how long an arbiter that doesn't turn is reported; 1 s by default, `None` never.
     pub blocked_arbiter_after: Option<Duration>,
+    /// How often the transport is asked how far each processor is behind; every second by default.
+    pub check_every: Duration,
     /// Whether each attempt is timed; it is by default.
     pub handler_times: HandlerTimes,
     /// What follows when a processor is over its budget; the process ends by default.
@@ -55,6 +57,7 @@ impl Default for RuntimeConfig {
             lease: Duration::from_secs(60),
             restarts: RestartLimits::default(),
             blocked_arbiter_after: Some(Duration::from_secs(1)),
+            check_every: Duration::from_secs(1),
             handler_times: HandlerTimes::default(),
             on_processor_failure: OnProcessorFailure::default(),
         }

@@ -37,7 +37,13 @@ impl DedupStore for EmbeddedDedup {
                     Ok(done) => {
                         let ended = pick(&claim.ids, &done);
                         leases.end(&claim.owner, &ended);
-                        Ok(held.into_iter().zip(done).map(|(until, done)| verdict(until, done)).collect())
+                        // An id that stands twice is leased by its first place; if it is done, both are.
+                        let verdict = |((id, until), done): ((&EventId, Option<Timestamp>), bool)| match until
+                        {
+                            Some(_) if ended.contains(id) => Verdict::Done,
+                            until => verdict(until, done),
+                        };
+                        Ok(claim.ids.iter().zip(held).zip(done).map(verdict).collect())
                     }
                     Err(error) => {
                         let ours: Vec<bool> = held.iter().map(Option::is_none).collect();

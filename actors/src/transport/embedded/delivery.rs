@@ -150,7 +150,8 @@ impl Delivery {
             return Ok(false);
         }
         let budget = &mut self.budgets[place];
-        let limit = budget.events.min(PAGE_ROWS);
+        let there = usize::try_from(end - next).unwrap_or(usize::MAX);
+        let limit = budget.events.min(PAGE_ROWS).min(there);
         let range = (log_id(stream.id, next), log_id(stream.id, end));
         let records = read_page(&mut self.connection, topic, partition, range, limit, budget)?;
         let Some(last) = records.last() else {

@@ -106,7 +106,11 @@ impl Desk {
                 Job::Settle(job) => settles.push(job),
                 Job::Acquire(job) => acquires.push(job),
                 Job::CreateTopics(topics, reply) => {
-                    let _ = reply.send(self.writer.create_topics(&topics));
+                    let made = self.writer.create_topics(&topics);
+                    if made.is_err() {
+                        self.writer.reconnect();
+                    }
+                    let _ = reply.send(made);
                 }
                 Job::Retire(owner) => {
                     if let Some(group) = self.writer.catalog.group(&owner.group) {
@@ -136,6 +140,7 @@ impl Desk {
             if let Err(error) = self.tidying.step(&mut self.writer) {
                 log::warn!("tidying the embedded log: {}", error.message);
                 self.tidying.put_off(Duration::from_secs(60));
+                self.writer.reconnect();
             }
         }
     }

@@ -73,8 +73,10 @@ impl Desk {
         let mut pen = Pen::new(&writer.catalog, now, std::mem::take(&mut self.scratch));
         #[cfg(feature = "testkit")]
         let faults = writer.config.faults.clone();
+        // After an error that SQLite answers by rolling back itself, diesel tells of its own rollback alone.
+        let mut cause = None;
         let result = writer.connection.immediate_transaction(|connection| {
-            write_all(&mut pen, connection, admitted)?;
+            write_all(&mut pen, connection, admitted).inspect_err(|error| cause = Some(error.to_string()))?;
             #[cfg(feature = "testkit")]
             if faults.take_commit() {
                 return Err(diesel::result::Error::RollbackTransaction);
@@ -85,10 +87,9 @@ impl Desk {
         self.scratch = scratch;
         result.map(|()| written).map_err(|error: diesel::result::Error| {
             self.writer.reconnect();
-            SettleError {
-                kind: SettleErrorKind::Retry,
-                source: store_error(format!("writing to {}: {error}", self.writer.file.display())),
-            }
+            let cause = cause.unwrap_or_else(|| error.to_string());
+            let source = store_error(format!("writing to {}: {cause}", self.writer.file.display()));
+            SettleError { kind: SettleErrorKind::Retry, source }
         })
     }
 

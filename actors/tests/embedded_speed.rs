@@ -1,0 +1,205 @@
+//! How fast the embedded writer is beside a bare diesel loop that writes the same rows. Run it by hand:
+//! `cargo test --release -p pandaflow-actors --test embedded_speed -- --ignored --nocapture`.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use diesel::{connection::SimpleConnection, prelude::*, replace_into};
+use pandaflow::{
+    Headers, Offset, Outgoing, Partition, Timestamp, TopicName,
+    policy::{ledger::Ledger, watermark::Progress},
+    ports::{Owner, Settlement, StateChange, TopicToCreate, Transport},
+};
+use pandaflow_actors::transport::embedded::{EmbeddedConfig, EmbeddedTransport};
+
+diesel::table! {
+    log (id) {
+        id -> BigInt,
+        appended_ms -> BigInt,
+        timestamp_ms -> BigInt,
+        crc -> BigInt,
+        key -> Nullable<Binary>,
+        value -> Nullable<Binary>,
+        headers -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    state (group_id, key) {
+        group_id -> Integer,
+        key -> Binary,
+        crc -> BigInt,
+        value -> Binary,
+    }
+}
+
+diesel::table! {
+    progress (group_id, part, topic_id) {
+        group_id -> Integer,
+        part -> BigInt,
+        topic_id -> Integer,
+        settled -> Text,
+        crc -> BigInt,
+    }
+}
+
+const EVENTS: u64 = 300_000;
+const KEYS: u64 = 10_000;
+const PARTITIONS: u32 = 12;
+
+fn key(event: u64) -> String {
+    format!("instrument-{:05}", event.wrapping_mul(7919) % KEYS)
+}
+
+fn record_value() -> Bytes {
+    (0..300_u32).map(|n| (n % 94 + 32) as u8).collect::<Vec<_>>().into()
+}
+
+fn state_value() -> Bytes {
+    Bytes::from(vec![b's'; 100])
+}
+
+async fn open(folder: &Path) -> Arc<EmbeddedTransport> {
+    let transport = EmbeddedTransport::open(folder, EmbeddedConfig::default()).unwrap();
+    let topic = TopicToCreate {
+        topic: TopicName::new("out"),
+        partitions: PARTITIONS,
+        retention: Duration::from_secs(3600),
+        table: false,
+    };
+    transport.create_topics(vec![topic]).await.unwrap();
+    Arc::new(transport)
+}
+
+/// One log row and one state row an event, and the progress of a partition, in transactions of `size` events.
+fn bare(folder: &Path, size: u64, with_state: bool) -> f64 {
+    let mut connection = SqliteConnection::establish(folder.join("pandaflow.db").to_str().unwrap()).unwrap();
+    connection
+        .batch_execute(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4096;
+             PRAGMA cache_size = -65536;",
+        )
+        .unwrap();
+    let (record, changed) = (record_value(), state_value());
+    let mut next = [0_i64; PARTITIONS as usize];
+    let began = Instant::now();
+    for first in (0..EVENTS).step_by(size as usize) {
+        connection
+            .immediate_transaction(|connection| {
+                let part = (first / size) % u64::from(PARTITIONS);
+                for event in first..first + size {
+                    let key = key(event);
+                    let stream = pandaflow::partition_of(Some(key.as_bytes()), PARTITIONS).0 as usize;
+                    diesel::insert_into(log::table)
+                        .values((
+                            log::id.eq(((stream as i64 + 1) << 40) | next[stream]),
+                            log::appended_ms.eq(1_700_000_000_000),
+                            log::timestamp_ms.eq(1_700_000_000_000),
+                            log::crc.eq(4_000_000_000),
+                            log::key.eq(Some(key.as_bytes())),
+                            log::value.eq(Some(&record[..])),
+                            log::headers.eq(None::<&[u8]>),
+                        ))
+                        .execute(connection)?;
+                    next[stream] += 1;
+                    if with_state {
+                        replace_into(state::table)
+                            .values((
+                                state::group_id.eq(1),
+                                state::key.eq(key.as_bytes()),
+                                state::crc.eq(4_000_000_000),
+                                state::value.eq(&changed[..]),
+                            ))
+                            .execute(connection)?;
+                    }
+                }
+                replace_into(progress::table)
+                    .values((
+                        progress::group_id.eq(1),
+                        progress::part.eq(part as i64),
+                        progress::topic_id.eq(1),
+                        progress::settled.eq(format!("1;{first};")),
+                        progress::crc.eq(4_000_000_000),
+                    ))
+                    .execute(connection)
+            })
+            .unwrap();
+    }
+    EVENTS as f64 / began.elapsed().as_secs_f64()
+}
+
+/// The same rows by settlements of 12 owners, each with `ahead` settlements on their way.
+async fn transport(transport: &EmbeddedTransport, size: u64, with_state: bool, ahead: usize) -> f64 {
+    let topic = TopicName::new("out");
+    let (record, changed) = (record_value(), state_value());
+    let store = transport.settlement();
+    let mut owners = Vec::new();
+    for partition in 0..PARTITIONS {
+        let acquired = store.acquire("g".into(), Partition(partition), vec![topic.clone()]).await.unwrap();
+        owners.push(acquired.owner);
+    }
+    let settlement = |owner: &Owner, first: u64| {
+        let keys: Vec<Bytes> = (first..first + size).map(|event| key(event).into()).collect();
+        let outgoing = |key: &Bytes| Outgoing {
+            topic: topic.clone(),
+            timestamp: Timestamp(1_700_000_000_000),
+            key: Some(key.clone()),
+            value: Some(record.clone()),
+            headers: Headers::default(),
+        };
+        let outputs = keys.iter().map(outgoing).collect();
+        let change = |key: Bytes| StateChange { key, value: Some(changed.clone()) };
+        Settlement {
+            owner: owner.clone(),
+            outputs,
+            states: if with_state { keys.into_iter().map(change).collect() } else { Vec::new() },
+            marks: Vec::new(),
+            dead_letters: Vec::new(),
+            attempts: Vec::new(),
+            progress: vec![(topic.clone(), Progress::at(Offset(first)))],
+            ledger: Ledger { consumed: first, succeeded: first, ..Ledger::default() },
+        }
+    };
+    let began = Instant::now();
+    let mut on_their_way = std::collections::VecDeque::new();
+    for (round, first) in (0..EVENTS).step_by(size as usize).enumerate() {
+        on_their_way.push_back(store.settle(settlement(&owners[round % owners.len()], first)));
+        if on_their_way.len() >= ahead * owners.len() {
+            on_their_way.pop_front().unwrap().await.unwrap();
+        }
+    }
+    for settled in on_their_way {
+        settled.await.unwrap();
+    }
+    EVENTS as f64 / began.elapsed().as_secs_f64()
+}
+
+#[test]
+#[ignore = "takes a minute, and only an optimised build tells something"]
+fn the_writer_keeps_up_with_a_bare_loop() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for with_state in [false, true] {
+        for size in [100, 500, 1000] {
+            let folder = tempfile::tempdir().unwrap();
+            runtime.block_on(async { open(folder.path()).await.close().await });
+            let bare = bare(folder.path(), size, with_state);
+            let folder = tempfile::tempdir().unwrap();
+            let writer = runtime.block_on(async {
+                let opened = open(folder.path()).await;
+                let rate = transport(&opened, size, with_state, 2).await;
+                opened.close().await;
+                rate
+            });
+            let rows = if with_state { 2 } else { 1 };
+            println!(
+                "state {with_state}, {size} events a settlement: bare {bare:.0} events/s ({:.0} rows/s), writer {writer:.0} events/s, {:.2} x",
+                bare * f64::from(rows),
+                writer / bare
+            );
+        }
+    }
+}
