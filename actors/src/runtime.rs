@@ -13,6 +13,7 @@ mod lanes;
 mod monitor;
 mod open_settlement;
 mod pulse;
+mod seats;
 mod state_cache;
 mod state_row;
 mod supervisor;

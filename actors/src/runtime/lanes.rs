@@ -1,11 +1,9 @@
 //! Lanes: each owns an instance of the user's struct and the keys that hash to it, one event at a time.
 
-use std::{
-    collections::VecDeque,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::{collections::VecDeque, hash::BuildHasher};
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use pandaflow::{Order, ports::Verdict};
 
 use super::delivery::Delivery;
@@ -17,6 +15,9 @@ pub(crate) type LaneNo = usize;
 const LANES_PER_ATTEMPT: usize = 40;
 /// Lanes of a task at most: an idle one costs some hundred bytes and an instance of the user's struct.
 const MOST_LANES: usize = 16_384;
+
+/// The seed of the hash that tells a key's lane.
+const LANE_SEED: u64 = 0x6c61_6e65;
 
 /// One lane.
 pub(crate) struct Lane<P> {
@@ -51,13 +52,11 @@ impl<P> Lanes<P> {
         match self.order {
             Order::Partition => 0,
             Order::Key => {
-                // SipHash with fixed keys: the same on every run, and unlike the partitioner's murmur2, so that
-                // the keys of one partition spread over all lanes.
-                let mut hasher = DefaultHasher::new();
-                // No key and an empty one are the same: they have one state.
-                key.map_or(&[][..], |key| key).hash(&mut hasher);
+                // The same on every run, and unlike the partitioner's murmur2, so that the keys of one partition spread
+                // over all lanes.
+                let hash = FixedState::with_seed(LANE_SEED).hash_one(key);
                 let lanes = self.lanes.len() as u64;
-                usize::try_from(hasher.finish() % lanes).unwrap_or(0)
+                usize::try_from(hash % lanes).unwrap_or(0)
             }
             Order::None => {
                 self.next = (self.next + 1) % self.lanes.len();

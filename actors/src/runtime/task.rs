@@ -14,7 +14,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context as PollContext, Poll, Waker},
+    task::{Context as PollContext, Poll},
     time::Duration,
 };
 
@@ -32,11 +32,12 @@ use pandaflow::{
 
 use self::{drain::Drainage, intake::Prepared, settle::Under};
 use super::{
-    attempt::{self, Ended},
+    attempt::{self, Ended, Work},
     delivery::Delivery,
     env::Env,
     lanes::{LaneNo, Lanes},
     open_settlement::OpenSettlement,
+    seats::{Begun, Seats, seats},
 };
 
 /// Events that are handled before the task lets its neighbours on the arbiter have a turn.
@@ -120,13 +121,17 @@ pub(crate) struct Task<P: StreamProcessor> {
     host: Recipient<TaskEnded>,
     /// Batches before their claim, in order.
     intake: VecDeque<Vec<Delivery>>,
+    /// Whether the first of them needs no claim, and its state is at hand.
+    first_is_prepared: bool,
     /// The claim, or the loading of state, that the first of them waits for.
     preparing: Option<LocalBoxFuture<'static, Prepared<P::State>>>,
     lanes: Lanes<P>,
+    /// Where events begin.
+    seats: Box<dyn Seats<Work<P>, Ended<P>>>,
     /// Lanes that are idle and have events.
     ready: VecDeque<LaneNo>,
     /// Events whose handler waits for something.
-    waiting: FuturesUnordered<LocalBoxFuture<'static, Ended<P>>>,
+    waiting: FuturesUnordered<LocalBoxFuture<'static, Option<Ended<P>>>>,
     /// Whether some of them have not been polled since they began to wait.
     began_to_wait: bool,
     open: OpenSettlement,
@@ -154,8 +159,10 @@ impl<P: StreamProcessor> Task<P> {
             .into_iter()
             .filter_map(|failed| Some(((place(&failed.topic)?, failed.offset), failed)))
             .collect();
+        let env = parts.env.clone();
         Self {
             lanes: Lanes::new(order, parts.concurrency),
+            seats: seats(move |work| attempt::run(env.clone(), work)),
             env: parts.env,
             inputs: parts.inputs,
             ledger: parts.ledger,
@@ -165,6 +172,7 @@ impl<P: StreamProcessor> Task<P> {
             limits: parts.limits,
             host: parts.host,
             intake: VecDeque::new(),
+            first_is_prepared: false,
             preparing: None,
             ready: VecDeque::new(),
             waiting: FuturesUnordered::new(),
@@ -184,22 +192,28 @@ impl<P: StreamProcessor> Task<P> {
 
     /// One turn: whatever can go on, goes on.
     fn turn(&mut self, cx: &mut PollContext<'_>) {
-        self.prepare(cx);
         let mut left = TURN;
         loop {
-            while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
+            self.prepare(cx);
+            while let Poll::Ready(Some(Some(ended))) = self.waiting.poll_next_unpin(cx) {
                 self.end(ended);
             }
             left = self.run_ready(left);
             // What has just begun to wait has to be polled once with a waker that wakes this task.
-            if !std::mem::take(&mut self.began_to_wait) {
+            let again = std::mem::take(&mut self.began_to_wait) || (left > 0 && self.batch_may_follow());
+            if !again {
                 break;
             }
         }
-        if left == 0 && !self.ready.is_empty() {
+        if left == 0 && self.can_go_on() {
             cx.waker().wake_by_ref();
         }
         self.settle(cx);
+    }
+
+    /// Whether there are events that wait for nothing but their turn.
+    fn can_go_on(&self) -> bool {
+        !self.ready.is_empty() || self.batch_may_follow()
     }
 
     /// Runs idle lanes that have events, at most `budget` of these.
@@ -225,11 +239,9 @@ impl<P: StreamProcessor> Task<P> {
         let Some((delivery, verdict)) = lane.queue.pop_front() else { return };
         lane.busy = true;
         let processor = lane.processor.take();
-        let mut event: LocalBoxFuture<'static, Ended<P>> =
-            Box::pin(attempt::run(self.env.clone(), no, processor, delivery, verdict));
-        match event.as_mut().poll(&mut PollContext::from_waker(Waker::noop())) {
-            Poll::Ready(ended) => self.end(ended),
-            Poll::Pending => {
+        match self.seats.begin(Work { lane: no, processor, delivery, verdict }) {
+            Begun::Ended(ended) => self.end(ended),
+            Begun::Waits(event) => {
                 self.began_to_wait = true;
                 self.waiting.push(event);
             }

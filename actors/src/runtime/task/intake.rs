@@ -13,7 +13,7 @@ use pandaflow::{
 use super::Task;
 use crate::runtime::{
     attempt::{claim_of, keeps_state, peek_id},
-    delivery::Delivery,
+    delivery::{Delivered, Delivery},
     env::{Draining, Env},
     state_row,
 };
@@ -43,14 +43,14 @@ impl<P: StreamProcessor> Task<P> {
             };
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
-            deliveries.push(Delivery {
+            deliveries.push(Delivery::new(Delivered {
                 input: batch.input,
                 ticket,
                 failed: failed.as_ref().map_or(0, |failed| failed.attempts),
                 first_failed: failed.map(|failed| failed.first_failed),
                 claimed: None,
                 record,
-            });
+            }));
         }
         if settled > 0 {
             self.demand.request(settled, settled_bytes);
@@ -62,7 +62,13 @@ impl<P: StreamProcessor> Task<P> {
         Ok(())
     }
 
-    /// Brings batches into the lanes, in order; one at a time waits for its claims and its state.
+    /// Whether a batch may go into the lanes as soon as those have no event left that could begin.
+    pub(super) fn batch_may_follow(&self) -> bool {
+        self.preparing.is_none() && self.failure.is_none() && !self.intake.is_empty()
+    }
+
+    /// Brings batches into the lanes, in order: one at a time, so that its events are still at hand in the processor's
+    /// cache when their lanes begin them. One at a time waits for its claims and its state, also ahead of its turn.
     pub(super) fn prepare(&mut self, cx: &mut PollContext<'_>) {
         loop {
             if let Some(preparing) = &mut self.preparing {
@@ -71,13 +77,20 @@ impl<P: StreamProcessor> Task<P> {
                 self.prepared(prepared);
                 continue;
             }
+            if self.first_is_prepared {
+                if !self.ready.is_empty() {
+                    return;
+                }
+                self.first_is_prepared = false;
+                for delivery in self.intake.pop_front().unwrap_or_default() {
+                    self.enqueue(delivery, None);
+                }
+            }
             let Some(first) = self.intake.front_mut() else { return };
             let ids = claim_ids::<P>(first);
             let missing = missing_states(&self.env, first);
             if ids.is_none() && missing.is_empty() {
-                for delivery in self.intake.pop_front().unwrap_or_default() {
-                    self.enqueue(delivery, None);
-                }
+                self.first_is_prepared = true;
                 continue;
             }
             self.env.cache.borrow_mut().begin_loading();
