@@ -1,5 +1,6 @@
 //! What the embedded store promises beyond the contract: it survives kills, refuses damaged files and leaves them as they
 //! are, keeps a second process out, settles in groups, and prunes.
+#![cfg(feature = "embedded")]
 
 #[path = "embedded_store/damage.rs"]
 mod damage;
