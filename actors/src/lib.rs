@@ -1,22 +1,33 @@
 //! What runs a processor: supervisor, hosts, tasks and lanes on actix, the service actors that they talk to, the
 //! transports, the command line and the test kit.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod app;
+pub mod cli;
 pub mod dead_letters;
 pub mod dedup;
+mod environment;
 pub mod health;
 pub mod http;
+pub mod logging;
 pub mod mailbox;
 pub mod metrics;
 mod plan;
+mod process;
 mod program;
 mod publisher;
 mod runtime;
 mod services;
+mod signals;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod transport;
 
+pub use app::App;
+pub use environment::{EnvironmentError, read_settings};
 pub use plan::PlanError;
+pub use process::{Process, ProcessError};
 pub use program::Program;
 pub use publisher::Publisher;
 pub use runtime::{
@@ -24,3 +35,4 @@ pub use runtime::{
     StateError, decode_state,
 };
 pub use services::{Services, ServicesConfig};
+pub use signals::Signals;

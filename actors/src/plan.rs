@@ -138,6 +138,21 @@ impl Outline {
         if self.namespaces.is_empty() {
             faults.push("no namespace to run in: name one, for example paper".into());
         }
+        for (place, namespace) in self.namespaces.iter().enumerate() {
+            if self.namespaces[..place].contains(namespace) {
+                faults.push(format!(
+                    "namespace {namespace} is named twice: its processors would run twice; name it once"
+                ));
+            }
+        }
+        for (place, spec) in self.topics.iter().enumerate() {
+            if self.topics[..place].iter().any(|other| other.name == spec.name) {
+                faults.push(format!(
+                    "topic {} is described twice: only one could hold; describe it once",
+                    spec.name
+                ));
+            }
+        }
         let mut names = BTreeSet::new();
         for declaration in processors {
             let name = declaration.name;

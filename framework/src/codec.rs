@@ -56,6 +56,7 @@ pub struct Blob {
     pub bytes: Bytes,
 }
 
+#[diagnostic::do_not_recommend]
 impl Payload for Blob {
     const TYPE: EventType = EventType::new("bytes");
     const VERSION: u32 = 1;
@@ -126,6 +127,7 @@ pub struct EncodeError {
     pub reason: String,
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Payload + DeserializeOwned> Decode<E> for EnvelopeFormat {
     fn decode(record: &Record, value: &[u8]) -> Result<Event<E>, DecodeError> {
         let (meta, data) = EventEnvelope::<E>::decode(value)?.into_parts(record);
@@ -137,6 +139,7 @@ impl<E: Payload + DeserializeOwned> Decode<E> for EnvelopeFormat {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Payload + Serialize> Encode<E> for EnvelopeFormat {
     fn encode(meta: &EventMeta, data: &E) -> Result<Bytes, EncodeError> {
         EventEnvelope {
@@ -156,6 +159,7 @@ impl<E: Payload + Serialize> Encode<E> for EnvelopeFormat {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Payload + DeserializeOwned> Decode<E> for JsonFormat {
     fn decode(record: &Record, value: &[u8]) -> Result<Event<E>, DecodeError> {
         let data: E = match serde_json::from_slice(value) {
@@ -177,12 +181,14 @@ impl<E: Payload + DeserializeOwned> Decode<E> for JsonFormat {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Payload + Serialize> Encode<E> for JsonFormat {
     fn encode(_meta: &EventMeta, data: &E) -> Result<Bytes, EncodeError> {
         serde_json::to_vec(data).map(Bytes::from).map_err(|error| EncodeError::of::<E>(error))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Decode<Blob> for BytesFormat {
     fn decode(record: &Record, _value: &[u8]) -> Result<Event<Blob>, DecodeError> {
         let data = Blob { key: text_key(record), bytes: record.value.clone().unwrap_or_default() };
@@ -195,6 +201,7 @@ impl Decode<Blob> for BytesFormat {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Encode<Blob> for BytesFormat {
     fn encode(_meta: &EventMeta, data: &Blob) -> Result<Bytes, EncodeError> {
         Ok(data.bytes.clone())

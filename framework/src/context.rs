@@ -6,11 +6,12 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Emits, EventId, EventMeta, EventType, Failure, Group, Headers, LooksUp, Namespace, Outgoing, Payload,
-    Record, Stateful, StreamProcessor, Timestamp, TopicName, TraceParent,
+    EventId, EventMeta, EventType, Failure, Group, Headers, LooksUp, Namespace, Outgoing, Payload, Record,
+    Stateful, StreamProcessor, Timestamp, TopicName, TraceParent,
     codec::{Decode, DecodeError, Encode, EncodeError},
     headers,
     ports::TableView,
+    processor::EmittedBy,
 };
 
 /// What all attempts of one processor in one namespace share.
@@ -91,10 +92,7 @@ impl<P: StreamProcessor> Context<P> {
     /// Emits an event: it appears on its topic if this attempt succeeds, and not otherwise.
     ///
     /// Its id is derived from the event at hand, its correlation, causation, time and trace are taken from it.
-    pub fn emit<E: Payload>(&mut self, event: E)
-    where
-        P: Emits<E>,
-    {
+    pub fn emit<E: EmittedBy<P>>(&mut self, event: E) {
         if let Err(error) = self.stage(&event)
             && self.broken.is_none()
         {
@@ -102,10 +100,7 @@ impl<P: StreamProcessor> Context<P> {
         }
     }
 
-    fn stage<E: Payload>(&mut self, event: &E) -> Result<(), EncodeError>
-    where
-        P: Emits<E>,
-    {
+    fn stage<E: EmittedBy<P>>(&mut self, event: &E) -> Result<(), EncodeError> {
         let key = event.key();
         if key.trim().is_empty() {
             return Err(EncodeError { event_type: E::TYPE.as_str(), reason: "its key is empty".into() });
@@ -125,9 +120,9 @@ impl<P: StreamProcessor> Context<P> {
             ts: self.cause.ts,
             trace: Some(trace),
         };
-        let value = <P as Emits<E>>::Format::encode(&meta, event)?;
+        let value = E::Format::encode(&meta, event)?;
         self.outputs.push(Outgoing {
-            topic: self.scope.outputs[<P as Emits<E>>::OUTPUT].clone(),
+            topic: self.scope.outputs[E::OUTPUT].clone(),
             timestamp,
             key: Some(Bytes::copy_from_slice(key.as_bytes())),
             value: Some(value),

@@ -81,9 +81,45 @@ pub trait Classify: Error + 'static {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Classify for std::convert::Infallible {
     fn class(&self) -> ErrorClass {
         match *self {}
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Classify> Classify for Box<E> {
+    fn class(&self) -> ErrorClass {
+        E::class(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        E::retry_after(self)
+    }
+}
+
+/// What a field that `#[class(.., retry_after = field)]` names may be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` doesn't say how long to wait",
+    note = "`retry_after` names a field of `Duration` or `Option<Duration>`"
+)]
+pub trait Wait {
+    /// The wait, if there is one.
+    fn wait(&self) -> Option<Duration>;
+}
+
+#[diagnostic::do_not_recommend]
+impl Wait for Duration {
+    fn wait(&self) -> Option<Duration> {
+        Some(*self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Wait for Option<Duration> {
+    fn wait(&self) -> Option<Duration> {
+        *self
     }
 }
 

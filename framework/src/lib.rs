@@ -38,6 +38,8 @@
 //! }
 //! ```
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
+
 // The derives name this crate by its own name, also when it uses them itself.
 #[allow(unused_extern_crates, reason = "only some features derive in here")]
 extern crate self as pandaflow;
@@ -47,6 +49,7 @@ pub mod codec;
 mod context;
 mod dead_letter;
 mod declaration;
+mod derive;
 mod envelope;
 mod event;
 mod event_id;
@@ -75,12 +78,12 @@ pub use declaration::{Declaration, Dedup, Input, Order, Output, RetryRule, Table
 pub use envelope::{EventEnvelope, rfc3339};
 pub use event::{Event, EventMeta, Tombstone};
 pub use event_id::EventId;
-pub use failure::{Classify, ErrorClass, Failure, FailureKind};
+pub use failure::{Classify, ErrorClass, Failure, FailureKind, Wait};
 pub use group::Group;
 pub use headers::{Header, Headers};
 pub use namespace::{Namespace, NamespaceError};
 pub use partitioner::partition_of;
-pub use payload::{EventType, Payload};
+pub use payload::{EventType, KeyText, Payload};
 pub use position::{Epoch, Offset, Partition, Position};
 pub use processor::{Emits, Handle, KeyState, LooksUp, Stateful, StreamProcessor};
 pub use record::{Outgoing, Record};
@@ -88,4 +91,4 @@ pub use timestamp::Timestamp;
 pub use topic::{TopicName, TopicSpec};
 pub use traceparent::TraceParent;
 
-pub use pandaflow_macros::{Classify, Event, StreamProcessor};
+pub use derive::{Classify, Event, StreamProcessor};

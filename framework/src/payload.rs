@@ -31,6 +31,23 @@ pub trait Payload: Sized + 'static {
     fn key(&self) -> Cow<'_, str>;
 }
 
+/// What a field that `#[event(.., key = field)]` names may be: text that the key borrows.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no text that a key could borrow",
+    note = "write the field into text instead: `key = \"{{field}}\"`"
+)]
+pub trait KeyText {
+    /// The text.
+    fn key_text(&self) -> &str;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str> + ?Sized> KeyText for T {
+    fn key_text(&self) -> &str {
+        self.as_ref()
+    }
+}
+
 /// The name of a kind of event, such as `trading_signal`: lower-case letters, digits and `_`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType(&'static str);

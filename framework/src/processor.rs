@@ -76,6 +76,7 @@ pub trait Handle<E>: StreamProcessor {
     note = "a state is `Default + Clone + Serialize + Deserialize`"
 )]
 pub trait KeyState: Default + Clone + Serialize + DeserializeOwned + 'static {}
+#[diagnostic::do_not_recommend]
 impl<T: Default + Clone + Serialize + DeserializeOwned + 'static> KeyState for T {}
 
 /// A processor that declared `state = ..`.
@@ -97,6 +98,29 @@ pub trait Emits<E: Payload>: StreamProcessor {
     type Format: Encode<E>;
 }
 
+/// [`Emits`] read from the event's side. A bound on the event makes the compiler find out what is emitted before it
+/// asks whether it is declared, so that the error names the event.
+pub trait EmittedBy<P: StreamProcessor>: Payload {
+    /// The index of the output in the declaration.
+    const OUTPUT: usize;
+    /// How it is written.
+    type Format: Encode<Self>;
+}
+
+impl<P: Emits<E>, E: Payload> EmittedBy<P> for E {
+    const OUTPUT: usize = <P as Emits<E>>::OUTPUT;
+    type Format = <P as Emits<E>>::Format;
+}
+
+/// A processor that declared the topic with index `INPUT` and takes `E` from there. Derived; what an input asks
+/// of its event, its handler and its format stands in one place, so that what is missing is told once.
+pub trait Takes<E, const INPUT: usize>: Handle<E> {
+    /// `E`.
+    type Event: Payload;
+    /// How it is read.
+    type Format: Decode<E>;
+}
+
 /// A processor that declared a table of `E`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` doesn't declare a table of `{E}`",
@@ -109,7 +133,7 @@ pub trait LooksUp<E: Payload>: StreamProcessor {
     type Format: Decode<E>;
 }
 
-/// Decodes a record as `E` in format `F` and hands it to the processor. Called by derived code.
+/// Decodes a record as `E` in format `F` and hands it to the processor. Called by code that was not derived.
 ///
 /// # Errors
 /// The bytes don't fit, or the handler failed.
@@ -119,10 +143,23 @@ where
     E: Payload,
     F: Decode<E>,
 {
+    handle::<P, E, F>(E::TYPE, processor, record, ctx).await
+}
+
+async fn handle<P, E, F>(
+    event_type: EventType,
+    processor: &mut P,
+    record: &Record,
+    ctx: &mut Context<P>,
+) -> Result<(), Failure>
+where
+    P: Handle<E>,
+    F: Decode<E>,
+{
     let outcome = match &record.value {
         Some(value) => {
             let event = F::decode(record, value)?;
-            ctx.begin(E::TYPE, &event.meta);
+            ctx.begin(event_type, &event.meta);
             processor.handle(event, ctx).await
         }
         None => {
@@ -136,6 +173,33 @@ where
         }
     };
     outcome.map_err(|error| Failure::of(&error))
+}
+
+/// [`attempt`] at an event of a declared input. Called by derived code.
+///
+/// # Errors
+/// As [`attempt`].
+pub async fn take<P, E, const INPUT: usize>(
+    processor: &mut P,
+    record: &Record,
+    ctx: &mut Context<P>,
+) -> Result<(), Failure>
+where
+    P: Takes<E, INPUT>,
+{
+    handle::<P, E, P::Format>(<P::Event as Payload>::TYPE, processor, record, ctx).await
+}
+
+/// The type of an event of a declared input. Called by derived code.
+#[must_use]
+pub const fn event_type<P: Takes<E, INPUT>, E, const INPUT: usize>() -> EventType {
+    <P::Event as Payload>::TYPE
+}
+
+/// The id of an event of a declared input, without decoding the rest. Called by derived code.
+#[must_use]
+pub fn peek_id<P: Takes<E, INPUT>, E, const INPUT: usize>(record: &Record) -> Option<EventId> {
+    P::Format::peek_id(record)
 }
 
 /// Which of `types` the record's envelope holds, for a topic with several event types. Called by derived code.

@@ -25,6 +25,8 @@
 //!
 //! Nothing here reads the process: variables and the text of `.env` are handed in.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use std::{
     any::{Any, TypeId, type_name},
     collections::HashMap,

@@ -1,5 +1,7 @@
 //! Ids are derived and traces are read strictly: the same input gives the same id, and no text panics.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashSet;
 
 use pandaflow::{EventId, Offset, Partition, Position, Timestamp, TopicName, TraceParent};

@@ -1,5 +1,7 @@
 //! The other policies, each against what it promises: ledger, retries, restart budget, partitioner.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use pandaflow::{

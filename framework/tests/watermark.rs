@@ -1,6 +1,8 @@
 //! The watermark against a naive model: it never passes an event that is not settled, and nothing that is settled is
 //! handed out again.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 
 use pandaflow::{

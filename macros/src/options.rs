@@ -39,23 +39,23 @@ impl Options {
         self
     }
 
-    /// Reads all options of an attribute `#[owner(..)]`.
+    /// Reads all options of an attribute `#[owner(..)]`; false if it has no list of them.
     pub(crate) fn read_attribute(
         &mut self,
         attribute: &Attribute,
         example: &str,
         mistakes: &mut Mistakes,
         option: impl FnMut(&Key, ParseStream<'_>, &mut Mistakes) -> Result<()>,
-    ) {
+    ) -> bool {
         if !matches!(attribute.meta, Meta::List(_)) {
             mistakes.add(&attribute.meta, format!("expected `#[{example}]`"));
-            return;
+            return false;
         }
         let read = attribute.parse_args_with(|input: ParseStream<'_>| {
             self.read(input, mistakes, option);
             Ok(())
         });
-        mistakes.take(read);
+        mistakes.take(read).is_some()
     }
 
     /// Reads options to the end of `input`; `option` reads the value of one.
@@ -113,7 +113,9 @@ impl Options {
     fn end_of_option(&self, input: ParseStream<'_>, mistakes: &mut Mistakes) {
         if !input.is_empty() && !input.peek(Token![,]) {
             mistakes.push(input.error(format!("expected `,` and the next option of `{}`", self.owner)));
-            skip(input);
+            if !input.peek(Ident::peek_any) {
+                skip(input);
+            }
         }
         // At the end there is none.
         drop(input.parse::<Token![,]>());

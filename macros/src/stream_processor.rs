@@ -1,14 +1,16 @@
 //! `derive(StreamProcessor)`: attribute → what was written → what is meant → code.
 
 use proc_macro2::TokenStream;
-use syn::{Data, DeriveInput, GenericParam};
+use syn::{Data, DeriveInput};
 
-use crate::mistakes::Mistakes;
+use crate::{generics, mistakes::Mistakes};
 
 mod ast;
 mod attr;
 mod expand;
 mod fallback;
+#[cfg(test)]
+mod tests;
 mod valid;
 
 /// The implementations for `input`, or its mistakes and stand-ins for the implementations.
@@ -33,12 +35,5 @@ fn check_shape(input: &DeriveInput, mistakes: &mut Mistakes) {
         Data::Enum(data) => mistakes.add(data.enum_token, fix),
         Data::Union(data) => mistakes.add(data.union_token, fix),
     }
-    for parameter in &input.generics.params {
-        if let GenericParam::Lifetime(lifetime) = parameter {
-            mistakes.add(
-                lifetime,
-                "a processor lives as long as its process: own the data instead of borrowing it",
-            );
-        }
-    }
+    generics::check(&input.generics, "a processor lives as long as its process", mistakes);
 }

@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What the end-to-end tests share: the trading pipeline's program as a user starts it, and seeded randomness.
+
+mod chance;
+mod program;
+
+pub use chance::Chance;
+pub use program::{AlphaPanda, Life, Report, shipped_feed};

@@ -1,3 +1,5 @@
+//! The dead-letter actor by its messages, over a store that does what a test says.
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},

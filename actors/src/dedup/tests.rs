@@ -1,3 +1,5 @@
+//! The dedup actor by its messages, over a store that does what a test says.
+
 mod fake_store;
 
 use std::sync::Arc;

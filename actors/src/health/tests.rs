@@ -1,3 +1,5 @@
+//! The health actor by its messages.
+
 use std::time::Duration;
 
 use actix::Arbiter;

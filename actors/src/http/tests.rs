@@ -1,3 +1,5 @@
+//! The HTTP server by its answers, with mocks behind it.
+
 use std::{
     io::{Read, Write},
     net::TcpStream,

@@ -52,18 +52,12 @@ impl Live {
     pub(super) fn render(&self, text: &mut String) {
         let mut tasks: Vec<_> = self.gauges.iter().collect();
         tasks.sort_by_key(|(task, _)| *task);
-        let gauges: [(Metric, fn(&Gauges) -> u64); 4] = [
-            (Metric::InFlight, |gauges| gauges.in_flight),
-            (Metric::Lag, |gauges| gauges.lag),
-            (Metric::MailboxDepth, |gauges| gauges.mailbox_depth),
-            (Metric::CachedKeys, |gauges| gauges.cached_keys),
-        ];
-        for (metric, value) in gauges {
+        for metric in [Metric::InFlight, Metric::Lag, Metric::MailboxDepth, Metric::CachedKeys] {
             head(text, metric);
             for (task, gauges) in &tasks {
                 let partition = task.partition.to_string();
                 let labels = labels(metric, &[&task.processor, task.namespace.as_str(), &partition]);
-                let _ = writeln!(text, "{}{{{labels}}} {}", metric.name(), value(gauges));
+                let _ = writeln!(text, "{}{{{labels}}} {}", metric.name(), value(metric, gauges));
             }
             text.push('\n');
         }
@@ -104,6 +98,15 @@ impl Histogram {
         let _ = writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {all}");
         let _ = writeln!(text, "{name}_sum{{{labels}}} {}", self.seconds);
         let _ = writeln!(text, "{name}_count{{{labels}}} {all}");
+    }
+}
+
+fn value(metric: Metric, gauges: &Gauges) -> u64 {
+    match metric {
+        Metric::Lag => gauges.lag,
+        Metric::MailboxDepth => gauges.mailbox_depth,
+        Metric::CachedKeys => gauges.cached_keys,
+        _ => gauges.in_flight,
     }
 }
 

@@ -1,3 +1,5 @@
+//! The metrics actor by its messages and its text.
+
 use std::collections::HashMap;
 
 use actix::Arbiter;

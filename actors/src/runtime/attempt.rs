@@ -8,7 +8,8 @@ use std::{
 };
 
 use pandaflow::{
-    Context, DeadLetter, Effects, ErrorClass, EventId, Failure, FailureKind, Origin, StreamProcessor, Tries,
+    Context, DeadLetter, Effects, ErrorClass, EventId, Failure, FailureKind, Origin, Record, StreamProcessor,
+    Tries,
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, Claim, FailedAttempts, Filing, Verdict},
 };
@@ -22,6 +23,9 @@ use super::{
     state_row,
 };
 
+/// The first and the longest wait before a claim that somebody holds is tried again.
+const LEASE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
 /// An event that has left its lane.
 pub(crate) struct Ended<P: StreamProcessor> {
     pub(crate) lane: LaneNo,
@@ -29,6 +33,8 @@ pub(crate) struct Ended<P: StreamProcessor> {
     /// The user's struct, unless a panic or a time-out took it.
     pub(crate) processor: Option<Box<P>>,
     pub(crate) how: How<P::State>,
+    /// Its lane failed more often than its budget allows: the task must, for this reason.
+    pub(crate) broken: Option<String>,
 }
 
 /// How it left.
@@ -39,10 +45,8 @@ pub(crate) enum How<S> {
     Duplicate,
     /// Given up on; the letter is confirmed or goes with the settlement.
     DeadLettered(Filing),
-    /// Not handled, since the task drains: it comes again in the next life.
+    /// Not handled, since the task drains or fails: it comes again in the next life.
     GivenBack,
-    /// The lane failed more often than its budget allows: the task must.
-    Escalated(String),
 }
 
 /// Why one attempt did not succeed.
@@ -65,12 +69,13 @@ pub(crate) async fn run<P: StreamProcessor>(
     mut delivery: Delivery,
     verdict: Option<Verdict>,
 ) -> Ended<P> {
+    let mut broken = None;
     let how = match claimed(&env, &delivery, verdict).await {
-        Ok(true) => handle(&env, &mut processor, &mut delivery).await,
+        Ok(true) => handle(&env, &mut processor, &mut delivery, &mut broken).await,
         Ok(false) => How::Duplicate,
         Err(Draining) => How::GivenBack,
     };
-    Ended { lane, delivery, processor, how }
+    Ended { lane, delivery, processor, how, broken }
 }
 
 /// Whether the event is ours to handle; waits for the end of another owner's lease.
@@ -80,12 +85,15 @@ async fn claimed<P: StreamProcessor>(
     verdict: Option<Verdict>,
 ) -> Result<bool, Draining> {
     let (Some(mut verdict), Some(id)) = (verdict, delivery.claimed) else { return Ok(true) };
+    let mut wait = LEASE_BACKOFF.0;
     loop {
         match verdict {
             Verdict::Fresh => return Ok(true),
             Verdict::Done => return Ok(false),
             Verdict::Leased { until } => {
-                env.wait(until.since(env.clock.now()).max(Duration::from_millis(1))).await?;
+                // Whoever holds the lease is seldom at it until its end.
+                env.wait(until.since(env.clock.now()).clamp(LEASE_BACKOFF.0, wait)).await?;
+                wait = (wait * 2).min(LEASE_BACKOFF.1);
                 let claim = || env.dedup.claim(claim_of(env, vec![id]));
                 verdict = env.ask("dedup", claim).await?.first().copied().unwrap_or(Verdict::Fresh);
             }
@@ -102,6 +110,7 @@ async fn handle<P: StreamProcessor>(
     env: &Env<P>,
     processor: &mut Option<Box<P>>,
     delivery: &mut Delivery,
+    broken: &mut Option<String>,
 ) -> How<P::State> {
     loop {
         let failure = match attempt(env, processor, delivery).await {
@@ -113,17 +122,17 @@ async fn handle<P: StreamProcessor>(
         env.telemetry.borrow_mut().batch.failed(failure.class);
         let now = env.clock.now();
         let first_failed = *delivery.first_failed.get_or_insert(now);
-        let rebuild = match rebuild_wait(env, processor.is_none(), &failure) {
-            Ok(wait) => wait,
-            Err(reason) => {
-                note_failed(env, delivery);
-                return How::Escalated(reason);
-            }
-        };
+        let rebuild = rebuild_wait(env, processor.is_none(), &failure).unwrap_or_else(|reason| {
+            *broken = Some(reason);
+            Duration::ZERO
+        });
         let random = spread(env, delivery);
         match env.policy.after(delivery.failed, &failure, random) {
             Next::Retry { wait } => {
                 note_failed(env, delivery);
+                if broken.is_some() {
+                    return How::GivenBack;
+                }
                 env.telemetry.borrow_mut().batch.retries += 1;
                 let wait = wait.max(rebuild);
                 slog::info!(env.log, "attempt failed: trying again"; "topic" => %delivery.record.topic, "partition" => delivery.record.partition.0, "offset" => delivery.record.offset.0, "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
@@ -135,10 +144,9 @@ async fn handle<P: StreamProcessor>(
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
                 return match file(env, delivery, failure, tries).await {
                     Ok(filing) => How::DeadLettered(filing),
-                    Err(Draining) => {
-                        note_failed(env, delivery);
-                        How::GivenBack
-                    }
+                    // The attempt is not counted, as after a crash: without its letter its failure is not known, so that
+                    // the last attempt has to be made again, and not one more.
+                    Err(Draining) => How::GivenBack,
                 };
             }
         }
@@ -175,7 +183,7 @@ async fn attempt<P: StreamProcessor>(
         Ok(result) => {
             *processor = Some(own);
             match result {
-                Ok(()) => match ctx.finish() {
+                Ok(()) => match ctx.finish().and_then(|effects| writable(env, delivery, effects)) {
                     Ok(effects) => return Ok(effects),
                     Err(failure) => failure,
                 },
@@ -193,6 +201,26 @@ async fn attempt<P: StreamProcessor>(
         }
     };
     Err(Trouble::Failed(failure))
+}
+
+/// Whether what an attempt leaves can be written; looked at only after the partition's task has failed, since a state
+/// is written once per settlement and not once per event.
+fn writable<P: StreamProcessor>(
+    env: &Env<P>,
+    delivery: &Delivery,
+    effects: Effects<P::State>,
+) -> Result<Effects<P::State>, Failure> {
+    let Some(state) = effects.state.as_ref().filter(|_| env.careful) else { return Ok(effects) };
+    let key = delivery.record.key.clone().unwrap_or_default();
+    let write = || state_row::encode(&key, Env::<P>::DECLARATION.state_version, state);
+    let unwritable = |message| {
+        Failure::new(FailureKind::Unencodable, ErrorClass::Poison, "pandaflow::StateError", message)
+    };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)) {
+        Ok(Ok(_)) => Ok(effects),
+        Ok(Err(error)) => Err(unwritable(error.to_string())),
+        Err(panic) => Err(unwritable(panic_message(&*panic))),
+    }
 }
 
 fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {
@@ -270,11 +298,16 @@ async fn file<P: StreamProcessor>(
         group: &env.owner.group,
         processor: Env::<P>::DECLARATION.name,
         namespace: &env.scope.namespace,
-        event_id: P::peek_id(delivery.input, &record),
+        event_id: peek_id::<P>(delivery.input, &record),
     };
     let letter = DeadLetter::new(&origin, record, failure, tries);
     slog::warn!(env.log, "event given up on"; "topic" => %letter.record.topic, "partition" => letter.record.partition.0, "offset" => letter.record.offset.0, "attempts" => letter.attempts, "class" => letter.class.as_str(), "error" => &letter.message, "fingerprint" => &letter.fingerprint);
-    env.ask("dead letters", || env.dead_letters.file(letter.clone())).await
+    env.ask_to_the_end("dead letters", || env.dead_letters.file(letter.clone())).await
+}
+
+/// The id of a record's event. A codec of the user's own that panics tells none; the attempt will say so.
+pub(crate) fn peek_id<P: StreamProcessor>(input: usize, record: &Record) -> Option<EventId> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| P::peek_id(input, record))).ok().flatten()
 }
 
 /// Where in the range of its wait a retry falls: from the event and the attempt, so that a re-run waits the same.

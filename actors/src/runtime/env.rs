@@ -2,12 +2,14 @@
 
 use std::{
     cell::{Cell, RefCell},
+    fmt::Display,
     future::Future,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use pandaflow::{
     Clock, Declaration, Scope, StreamProcessor,
     policy::{restart_budget::RestartBudget, retry::RetryPolicy},
@@ -20,7 +22,11 @@ use tokio::{
 };
 
 use super::{board::TaskEntry, pulse::Running, state_cache::StateCache, task_telemetry::TaskTelemetry};
-use crate::{dead_letters::DeadLetterHandle, dedup::DedupHandle, health::HealthHandle};
+use crate::{
+    dead_letters::DeadLetterHandle,
+    dedup::DedupHandle,
+    health::{HealthHandle, ReportComponent, Status},
+};
 
 /// The first and the longest wait for a store that doesn't answer.
 const STORE_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -52,6 +58,8 @@ pub(crate) struct Env<P: StreamProcessor> {
     pub(crate) telemetry: RefCell<TaskTelemetry>,
     pub(crate) rebuilds: RefCell<RestartBudget>,
     pub(crate) started: Instant,
+    /// An earlier task of the partition failed: one event may be the reason.
+    pub(crate) careful: bool,
     /// Set once, when the task drains: what waits for a time gives up waiting.
     pub(crate) draining: Cell<bool>,
     pub(crate) drain: Notify,
@@ -89,33 +97,92 @@ impl<P: StreamProcessor> Env<P> {
         }
     }
 
-    /// Asks a store until it answers. Its trouble is told to health, and is no event's failure.
-    pub(crate) async fn ask<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    /// Asks a store until it answers or the task drains. Its trouble is told to health, and is no event's failure.
+    pub(crate) async fn ask<T, E: Display, F: Future<Output = Result<T, E>>>(
+        &self,
+        component: &str,
+        mut question: impl FnMut() -> F,
+    ) -> Result<T, Draining> {
+        self.ask_until(component, || self.unless_draining(question())).await
+    }
+
+    /// As [`Env::ask`], but a question that is under way or has not been asked yet is answered also while the task
+    /// drains: what it was asked for would have to be done again.
+    pub(crate) async fn ask_to_the_end<T, E: Display, F: Future<Output = Result<T, E>>>(
+        &self,
+        component: &str,
+        mut question: impl FnMut() -> F,
+    ) -> Result<T, Draining> {
+        self.ask_until(component, || question().map(Ok)).await
+    }
+
+    async fn ask_until<T, E: Display, F: Future<Output = Result<Result<T, E>, Draining>>>(
         &self,
         component: &str,
         mut question: impl FnMut() -> F,
     ) -> Result<T, Draining> {
         let mut wait = STORE_BACKOFF.0;
-        let mut troubled = false;
+        let mut trouble = None;
         loop {
-            match self.unless_draining(question()).await? {
+            match question().await? {
                 Ok(answer) => {
-                    if troubled {
-                        self.health.healthy(component);
-                        self.entry.waits_for(None);
-                    }
+                    trouble.into_iter().for_each(Trouble::over);
                     return Ok(answer);
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut troubled, true) {
+                    if trouble.is_none() {
                         slog::warn!(self.log, "a store doesn't answer: waiting"; "component" => component, "error" => %error);
-                        self.health.failing(component, &error.to_string());
-                        self.entry.waits_for(Some(component));
                     }
+                    let trouble = trouble.get_or_insert_with(|| self.trouble(component));
+                    trouble.tell(&error);
                     self.wait(wait).await?;
                     wait = (wait * 2).min(STORE_BACKOFF.1);
                 }
             }
+        }
+    }
+
+    /// Something that this task waits for and does not get.
+    pub(crate) fn trouble(&self, component: &str) -> Trouble {
+        Trouble {
+            component: component.into(),
+            health: self.health.clone(),
+            entry: self.entry.clone(),
+            told: false,
+        }
+    }
+}
+
+/// Trouble with a component, told to health until it is over or nobody has it any more.
+pub(crate) struct Trouble {
+    component: Box<str>,
+    health: HealthHandle,
+    entry: Arc<TaskEntry>,
+    told: bool,
+}
+
+impl Trouble {
+    /// Tells it; again each time, since the last report of all tasks holds.
+    pub(crate) fn tell(&mut self, error: &impl Display) {
+        self.told = true;
+        self.health.failing(&self.component, &error.to_string());
+        self.entry.waits_for(Some(&self.component));
+    }
+
+    /// The component did what it should.
+    pub(crate) fn over(mut self) {
+        self.told = false;
+        self.health.healthy(&self.component);
+        self.entry.waits_for(None);
+    }
+}
+
+impl Drop for Trouble {
+    fn drop(&mut self) {
+        if self.told {
+            let why = "whoever it failed waits for it no longer".into();
+            self.health.component(ReportComponent::new(&self.component, Status::Degraded, why));
+            self.entry.waits_for(None);
         }
     }
 }

@@ -4,6 +4,7 @@
 mod assignee;
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
@@ -15,7 +16,7 @@ use actix::{
     Recipient, ResponseActFuture, WrapFuture,
 };
 use pandaflow::{
-    Clock, Group, Namespace, Partition, Scope, StreamProcessor, TopicName,
+    Clock, Epoch, Group, Namespace, Partition, Scope, StreamProcessor, TopicName,
     policy::{
         restart_budget::{Restart, RestartBudget, RestartLimits},
         retry::RetryPolicy,
@@ -98,7 +99,7 @@ struct SourceFailed(StoreError);
 /// Start a failed partition over.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct StartOver(Partition);
+struct StartOver(Partition, Epoch);
 
 /// The actor.
 pub(crate) struct Host<P> {
@@ -110,6 +111,8 @@ pub(crate) struct Host<P> {
     budgets: BTreeMap<Partition, RestartBudget>,
     started: Instant,
     draining: bool,
+    /// It has been given up on, and health knows.
+    failed: Cell<bool>,
 }
 
 impl<P: StreamProcessor> Host<P> {
@@ -124,12 +127,17 @@ impl<P: StreamProcessor> Host<P> {
             budgets: BTreeMap::new(),
             started: Instant::now(),
             draining: false,
+            failed: Cell::new(false),
             log,
             parts,
         }
     }
 
     fn report(&self, state: ProcessorState) {
+        // Nothing that still happens makes it well.
+        if self.failed.get() {
+            return;
+        }
         self.parts.surroundings.services.health.processor(ReportProcessor {
             namespace: self.parts.namespace.clone(),
             processor: P::DECLARATION.name.into(),
@@ -150,6 +158,7 @@ impl<P: StreamProcessor> Host<P> {
     fn fail(&self, reason: String) {
         slog::error!(self.log, "the processor can't go on"; "reason" => &reason);
         self.report(ProcessorState::Failed { reason: reason.clone() });
+        self.failed.set(true);
         self.parts.supervisor.do_send(HostFailed { group: self.parts.group.clone(), reason });
     }
 
@@ -167,6 +176,7 @@ impl<P: StreamProcessor> Host<P> {
             running: Running::new(pulse, self.parts.number),
             log: self.log.new(o!("partition" => partition.0, "epoch" => epoch.0)),
             mailbox: Arc::new(AtomicUsize::new(0)),
+            careful: self.budgets.contains_key(&partition),
             host,
         };
         let mailbox = seed.mailbox.clone();
@@ -174,14 +184,18 @@ impl<P: StreamProcessor> Host<P> {
         self.routes.put(partition, TaskAddr::new(epoch, addr, mailbox));
     }
 
-    fn restart(&mut self, partition: Partition, reason: &str, ctx: &mut Context<Self>) {
+    fn restart(&mut self, partition: Partition, epoch: Epoch, reason: &str, ctx: &mut Context<Self>) {
+        // What another owner has by now is none of our failures.
+        if self.draining || self.routes.is_gone(partition, epoch) {
+            return;
+        }
         self.report(ProcessorState::Restarting { reason: reason.to_owned() });
         let limits = self.parts.surroundings.restarts;
         let budget = self.budgets.entry(partition).or_insert_with(|| RestartBudget::new(limits));
         match budget.failed(self.started.elapsed()) {
             Restart::After(wait) => {
                 slog::warn!(self.log, "a task failed: it is started over"; "partition" => partition.0, "reason" => reason, "wait" => ?wait);
-                ctx.notify_later(StartOver(partition), wait);
+                ctx.notify_later(StartOver(partition, epoch), wait);
             }
             Restart::Escalate => self.fail(format!(
                 "partition {partition} failed more often than {} times in {:?}; the last time: {reason}",
@@ -226,10 +240,8 @@ impl<P: StreamProcessor> Handler<TaskEnded> for Host<P> {
 
     fn handle(&mut self, ended: TaskEnded, ctx: &mut Self::Context) {
         self.routes.remove(ended.partition, ended.epoch);
-        if let HowTaskEnded::Failed(reason) = ended.how
-            && !self.draining
-        {
-            self.restart(ended.partition, &reason, ctx);
+        if let HowTaskEnded::Failed(reason) = ended.how {
+            self.restart(ended.partition, ended.epoch, &reason, ctx);
         }
     }
 }
@@ -237,12 +249,13 @@ impl<P: StreamProcessor> Handler<TaskEnded> for Host<P> {
 impl<P: StreamProcessor> Handler<StartOver> for Host<P> {
     type Result = ();
 
-    fn handle(&mut self, StartOver(partition): StartOver, ctx: &mut Self::Context) {
-        let Some(subscription) = self.subscription.clone().filter(|_| !self.draining) else { return };
+    fn handle(&mut self, StartOver(partition, epoch): StartOver, ctx: &mut Self::Context) {
+        let wanted = !self.draining && !self.routes.is_gone(partition, epoch);
+        let Some(subscription) = self.subscription.clone().filter(|_| wanted) else { return };
         ctx.spawn(async move { subscription.restart(partition).await }.into_actor(self).map(
             move |restarted, host, ctx| {
                 if let Err(error) = restarted {
-                    host.restart(partition, &error.to_string(), ctx);
+                    host.restart(partition, epoch, &error.to_string(), ctx);
                 }
             },
         ));
@@ -277,6 +290,7 @@ struct TaskSeed<P> {
     running: Running,
     log: Logger,
     mailbox: Arc<AtomicUsize>,
+    careful: bool,
     host: Recipient<TaskEnded>,
 }
 
@@ -324,6 +338,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             telemetry: telemetry.into(),
             rebuilds: RestartBudget::new(self.around.restarts).into(),
             started: Instant::now(),
+            careful: self.careful,
             draining: false.into(),
             drain: Default::default(),
         };

@@ -54,7 +54,8 @@ impl<P> Lanes<P> {
                 // SipHash with fixed keys: the same on every run, and unlike the partitioner's murmur2, so that
                 // the keys of one partition spread over all lanes.
                 let mut hasher = DefaultHasher::new();
-                key.hash(&mut hasher);
+                // No key and an empty one are the same: they have one state.
+                key.map_or(&[][..], |key| key).hash(&mut hasher);
                 let lanes = self.lanes.len() as u64;
                 usize::try_from(hasher.finish() % lanes).unwrap_or(0)
             }

@@ -23,12 +23,14 @@ pub(crate) struct StateCache<S> {
     entries: LruCache<Bytes, Cached<S>>,
     capacity: usize,
     changed: Vec<Bytes>,
+    /// Whether states are being loaded: then nothing is let go.
+    loading: bool,
 }
 
 impl<S: serde::Serialize> StateCache<S> {
     /// At most `capacity` keys, but for those that are not settled.
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
-        Self { entries: LruCache::unbounded(), capacity: capacity.get(), changed: Vec::new() }
+        Self { entries: LruCache::unbounded(), capacity: capacity.get(), changed: Vec::new(), loading: false }
     }
 
     pub(crate) fn get(&mut self, key: &Bytes) -> Option<Rc<S>> {
@@ -41,6 +43,18 @@ impl<S: serde::Serialize> StateCache<S> {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// States are being loaded from now on. Until [`StateCache::end_loading`] nothing is let go, or what was read before
+    /// a key changed could be taken for its state after that change was settled and let go.
+    pub(crate) fn begin_loading(&mut self) {
+        self.loading = true;
+    }
+
+    /// All that was loaded has been put.
+    pub(crate) fn end_loading(&mut self) {
+        self.loading = false;
+        self.shrink();
     }
 
     /// Puts what the store has; what is here already is newer and stays.
@@ -92,6 +106,9 @@ impl<S: serde::Serialize> StateCache<S> {
     }
 
     fn shrink(&mut self) {
+        if self.loading {
+            return;
+        }
         // Bounded: each turn lets one go or finds one that must stay, and as many turns as there are too many.
         for _ in self.capacity..self.entries.len() {
             match self.entries.pop_lru() {
@@ -101,5 +118,50 @@ impl<S: serde::Serialize> StateCache<S> {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &'static str) -> Bytes {
+        Bytes::from_static(name.as_bytes())
+    }
+
+    fn settle(cache: &mut StateCache<u32>) {
+        let changes = cache.cut(1).expect("numbers can be written");
+        cache.settled(&changes);
+    }
+
+    #[test]
+    fn the_least_recently_used_key_goes_and_one_that_is_not_settled_stays() {
+        let mut cache = StateCache::new(NonZeroUsize::MIN);
+        cache.change(&key("a"), 1);
+        cache.loaded(key("b"), Rc::new(0));
+        cache.loaded(key("c"), Rc::new(0));
+        assert_eq!(cache.get(&key("a")).as_deref(), Some(&1));
+        let changes = cache.cut(1).expect("numbers can be written");
+        cache.loaded(key("d"), Rc::new(0));
+        assert_eq!(cache.get(&key("a")).as_deref(), Some(&1), "on its way");
+        cache.settled(&changes);
+        cache.loaded(key("e"), Rc::new(0));
+        assert!(!cache.contains(&key("a")));
+        assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_never_takes_its_place() {
+        let mut cache = StateCache::new(NonZeroUsize::MIN);
+        cache.begin_loading();
+        // The store was read here: 0. Meanwhile the key is changed, settled, and others crowd in.
+        cache.change(&key("a"), 1);
+        settle(&mut cache);
+        cache.loaded(key("b"), Rc::new(0));
+        cache.loaded(key("c"), Rc::new(0));
+        cache.loaded(key("a"), Rc::new(0));
+        assert_eq!(cache.get(&key("a")).as_deref(), Some(&1));
+        cache.end_loading();
+        assert_eq!(cache.len(), 1);
     }
 }

@@ -146,7 +146,12 @@ impl Handler<HostFailed> for Supervisor {
         slog::error!(self.log, "a processor is over its restart budget"; "reason" => &reason, "then" => ?self.on_failure);
         match self.on_failure {
             OnProcessorFailure::StopProcess => {
-                self.fatal.send_if_modified(|fatal| fatal.is_none() && fatal.insert(reason).len() > 0);
+                // The first reason is the one to tell.
+                self.fatal.send_if_modified(|fatal| {
+                    let first = fatal.is_none();
+                    fatal.get_or_insert(reason);
+                    first
+                });
             }
             OnProcessorFailure::KeepOthers => {
                 if let Some(drain) = supervised.drain.take() {

@@ -124,6 +124,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     ready: VecDeque<LaneNo>,
     /// Events whose handler waits for something.
     waiting: FuturesUnordered<LocalBoxFuture<'static, Ended<P>>>,
+    /// Whether some of them have not been polled since they began to wait.
+    began_to_wait: bool,
     open: OpenSettlement,
     /// Settlements on their way, by number.
     under: BTreeMap<u64, Under>,
@@ -135,6 +137,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     failure: Option<String>,
     /// Another owner has the partition.
     fenced: bool,
+    /// Something that had ended will never be settled: nothing after it may be.
+    barred: bool,
     ended: bool,
 }
 
@@ -161,6 +165,7 @@ impl<P: StreamProcessor> Task<P> {
             preparing: None,
             ready: VecDeque::new(),
             waiting: FuturesUnordered::new(),
+            began_to_wait: false,
             open: OpenSettlement::default(),
             under: BTreeMap::new(),
             settling: FuturesUnordered::new(),
@@ -169,6 +174,7 @@ impl<P: StreamProcessor> Task<P> {
             drainage: None,
             failure: None,
             fenced: false,
+            barred: false,
             ended: false,
         }
     }
@@ -176,10 +182,17 @@ impl<P: StreamProcessor> Task<P> {
     /// One turn: whatever can go on, goes on.
     fn turn(&mut self, cx: &mut PollContext<'_>) {
         self.prepare(cx);
-        while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
-            self.end(ended);
+        let mut left = TURN;
+        loop {
+            while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
+                self.end(ended);
+            }
+            left = self.run_ready(left);
+            // What has just begun to wait has to be polled once with a waker that wakes this task.
+            if !std::mem::take(&mut self.began_to_wait) {
+                break;
+            }
         }
-        let left = self.run_ready(TURN);
         if left == 0 && !self.ready.is_empty() {
             cx.waker().wake_by_ref();
         }
@@ -188,7 +201,9 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Runs idle lanes that have events, at most `budget` of these.
     fn run_ready(&mut self, mut budget: usize) -> usize {
+        // Once it has failed, nothing may overtake the event that it failed at.
         while budget > 0
+            && self.failure.is_none()
             && let Some(lane) = self.ready.pop_front()
         {
             budget -= 1;
@@ -211,7 +226,10 @@ impl<P: StreamProcessor> Task<P> {
             Box::pin(attempt::run(self.env.clone(), no, processor, delivery, verdict));
         match event.as_mut().poll(&mut PollContext::from_waker(Waker::noop())) {
             Poll::Ready(ended) => self.end(ended),
-            Poll::Pending => self.waiting.push(event),
+            Poll::Pending => {
+                self.began_to_wait = true;
+                self.waiting.push(event);
+            }
         }
     }
 
@@ -237,6 +255,7 @@ impl<P: StreamProcessor> Task<P> {
 
     fn report_end(&mut self, how: HowTaskEnded) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.forget_trouble();
             self.env.telemetry.borrow().forget(&self.env.health);
             let ended = TaskEnded { partition: self.owner_partition(), epoch: self.env.owner.epoch, how };
             self.host.do_send(ended);
@@ -282,10 +301,11 @@ impl<P: StreamProcessor> Handler<Deliver> for Task<P> {
 
     fn handle(&mut self, Deliver(batch): Deliver, ctx: &mut Self::Context) {
         self.env.telemetry.borrow().took_batch();
-        if batch.epoch == self.env.owner.epoch && self.drainage.is_none() {
-            if let Err(reason) = self.take_in(batch) {
-                self.finish(HowTaskEnded::Failed(reason), ctx);
-            }
+        if batch.epoch == self.env.owner.epoch
+            && self.drainage.is_none()
+            && let Err(reason) = self.take_in(batch)
+        {
+            self.finish(HowTaskEnded::Failed(reason), ctx);
         }
     }
 }

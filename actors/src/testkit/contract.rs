@@ -158,6 +158,7 @@ macro_rules! transport_contract_checks {
                 progress_is_kept_per_group_partition_and_topic
                 delivery_goes_on_from_the_progress
                 the_ledger_comes_back
+                ledgers_are_told_per_group
             }
             attempts {
                 failed_attempts_come_back

@@ -85,11 +85,25 @@ impl TestKit {
         config: RuntimeConfig,
         replace: impl FnOnce(Services) -> Services,
     ) -> Self {
+        let services =
+            |transport: &MemoryTransport| replace(Services::start(transport, ServicesConfig::default()));
+        Self::start_on(program, config, services).await
+    }
+
+    /// Starts a program with limits of its own and with the services that `services` makes on its transport.
+    ///
+    /// # Panics
+    /// As [`TestKit::start`].
+    pub async fn start_on(
+        program: Program,
+        config: RuntimeConfig,
+        services: impl FnOnce(&MemoryTransport) -> Services,
+    ) -> Self {
         tokio::time::pause();
         let clock = TestClock::start();
         let transport = MemoryTransport::new(Arc::new(clock));
         let program = Arc::new(program.in_some_namespace(Self::NAMESPACE));
-        let services = replace(Services::start(&transport, ServicesConfig::default()));
+        let services = services(&transport);
         let config = RuntimeConfig { arbiters: 0, blocked_arbiter_after: None, ..config };
         let namespace = program.namespaces()[0].clone();
         let mut kit = Self { runtime: None, program, transport, clock, namespace, services, config, sent: 0 };

@@ -37,6 +37,7 @@ use std::{
     fmt,
     panic::Location,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message};
@@ -80,6 +81,9 @@ where
 {
     /// Messages that wait in a mock's mailbox before it is full.
     pub const BOUND: usize = 1_024;
+
+    /// How long [`MockMailbox::received_at_least`] waits.
+    pub const PATIENCE: Duration = Duration::from_secs(60);
 
     /// Starts one on the current arbiter, without a default answer. The name stands in its complaints.
     #[must_use]
@@ -131,10 +135,19 @@ where
     }
 
     /// Waits until as many messages have come in all.
+    ///
+    /// # Panics
+    /// If they have not come within [`MockMailbox::PATIENCE`], which passes at once where the clock is paused.
     pub async fn received_at_least(&self, messages: usize) {
         let mut arrived = self.arrived.clone();
-        // It fails when the mock was closed: then no more come.
-        let _ = arrived.wait_for(|so_far| *so_far >= messages).await;
+        let wait = arrived.wait_for(|so_far| *so_far >= messages);
+        let came = tokio::time::timeout(Self::PATIENCE, wait).await.is_ok_and(|wait| wait.is_ok());
+        assert!(
+            came,
+            "the mock mailbox {:?} waits for {messages} messages; it got {:#?}",
+            self.name,
+            self.received()
+        );
     }
 
     /// Ends the actor: whoever sends from now on finds the mailbox closed.

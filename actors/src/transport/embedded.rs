@@ -40,6 +40,7 @@
 
 mod admission;
 mod bell;
+mod by_settings;
 mod catalog;
 mod check;
 mod checksum;
@@ -62,6 +63,7 @@ mod open_error;
 mod place;
 mod queue;
 mod reader;
+mod remove;
 mod report;
 mod rows;
 mod schema;

@@ -2,5 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod arguments;
 pub mod feed;
 pub mod pipeline;
+pub mod run;

@@ -1,2 +1,21 @@
-//! Placeholder.
-fn main() {}
+//! The trading pipeline's command line.
+
+use std::process::ExitCode;
+
+use alpha_panda::arguments::{Arguments, Command};
+use clap::Parser;
+use pandaflow_actors::cli;
+
+#[actix::main]
+async fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    match command.unwrap_or_default() {
+        Command::Run(options) => alpha_panda::run::run(options).await,
+        Command::Topics => cli::answer(alpha_panda::arguments::topics()),
+        Command::DeadLetters { data, command } => match alpha_panda::arguments::data_folder(data) {
+            Ok(folder) => cli::answer(command.run(&folder)),
+            Err(error) => cli::refuse(error),
+        },
+        Command::Config { command } => cli::answer(command.run(&alpha_panda::arguments::loader())),
+    }
+}

@@ -1,10 +1,10 @@
 //! The smallest processor: reads names, prints a greeting for each, and emits it.
-
-use std::{convert::Infallible, process::ExitCode};
-
 use pandaflow::{Context, Event, Handle, StreamProcessor};
 use pandaflow_actors::App;
 use serde::{Deserialize, Serialize};
+use std::{convert::Infallible, process::ExitCode};
+#[cfg(test)]
+mod tests;
 
 #[derive(Serialize, Deserialize, Event)]
 #[event(type = "name_given", key = "{0}")]

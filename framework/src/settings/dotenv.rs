@@ -123,3 +123,6 @@ pub(super) fn quote(value: &str) -> String {
         format!("\"{escaped}\"")
     }
 }
+
+#[cfg(test)]
+mod tests;

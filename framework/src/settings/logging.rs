@@ -109,7 +109,7 @@ crate::section! {
         pub max_size: ByteSize = "100MB" in "4KB"..="100GB",
         /// How many files put aside are kept of each channel.
         pub backups: usize = "5" in "1"..="10000",
-        /// Keys whose values are never logged, at any depth; case, and `-` for `_`, make no difference.
+        /// Keys whose values are never logged, at any depth; case, `-` and `_` make no difference.
         pub redact_keys: Vec<String> =
             "password,passwd,secret,token,api_key,api_secret,access_token,refresh_token,authorization,cookie",
     }

@@ -48,8 +48,8 @@ crate::section! {
         /// Lowest price of an order.
         pub min_price: Decimal = "0.01" in "0"..="1000000000",
         /// Highest price of an order.
-        pub max_price: Decimal = "10000000" in "0"..="1000000000",
-        /// Instrument tokens that may be traded; empty for all.
+        pub max_price: Decimal = "10000000" in "0.0001"..="1000000000",
+        /// Instrument tokens that may be traded, each from 1 to 4294967295; empty for all.
         pub allowed_instruments: Vec<u64> = "",
         /// Largest notional of one account's position; empty for no limit.
         pub max_position_notional: Option<Decimal> = "" in "0"..="1000000000000",
@@ -57,6 +57,11 @@ crate::section! {
 }
 
 fn limits_fit(paper: &PaperTrading, checks: &mut Checks) {
+    let token = 1..=u64::from(u32::MAX);
+    if let Some(wrong) = paper.allowed_instruments.iter().find(|&one| !token.contains(one)) {
+        let why = format!("no instrument has the token {wrong}; write tokens from 1 to {}", token.end());
+        checks.refuse("allowed_instruments", why);
+    }
     if paper.min_quantity > paper.max_quantity {
         let max = paper.max_quantity;
         checks.refuse(

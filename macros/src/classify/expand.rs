@@ -40,6 +40,7 @@ fn implementation_of(
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         impl #generics ::pandaflow::Classify for #ident #arguments #bounds {
             fn class(&self) -> ::pandaflow::ErrorClass {
                 #class
@@ -71,10 +72,7 @@ fn wait(case: &Case) -> Option<TokenStream> {
             Some(quote!(#path { #field: source, .. } => #wait,))
         }
         (Source::Class(_), Some((field, span))) => {
-            // A `Duration` or an `Option` of one.
-            let wait = quote_spanned! {*span=>
-                ::std::convert::Into::<::std::option::Option<::std::time::Duration>>::into(*wait)
-            };
+            let wait = quote_spanned!(*span=> ::pandaflow::Wait::wait(wait));
             Some(quote!(#path { #field: wait, .. } => #wait,))
         }
         (Source::Class(_), None) => None,

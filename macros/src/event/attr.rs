@@ -10,17 +10,22 @@ use crate::{
 };
 
 pub(super) const EXAMPLE: &str = "event(type = \"..\", version = 1, key = \"{field}\")";
+const OPTIONS: &[&str] = &["type", "version", "key", "key_with"];
 
 /// Reads all `#[event(..)]` of a type.
 pub(super) fn read(input: &DeriveInput, mistakes: &mut Mistakes) -> Written {
     let mut written = Written::default();
-    let mut options = Options::new("event", &["type", "version", "key", "key_with"]);
+    let mut options = Options::new("event", OPTIONS);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         written.attribute = attribute.path().get_ident().cloned();
-        options.read_attribute(attribute, EXAMPLE, mistakes, |key, input, _| {
+        let has_list = options.read_attribute(attribute, EXAMPLE, mistakes, |key, input, _| {
             written.given.push(key.name);
             option(&mut written, key, input)
         });
+        if !has_list {
+            // Nothing more is missing than the list itself.
+            written.given.extend(OPTIONS);
+        }
     }
     written
 }

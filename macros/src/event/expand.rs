@@ -1,35 +1,44 @@
 //! Writes the implementation.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{DeriveInput, LitStr, spanned::Spanned};
+use syn::{DeriveInput, LitStr, Member, spanned::Spanned};
 
 use super::valid::{Key, Plan};
+use crate::generics;
 
 /// `impl Payload`.
 pub(super) fn implementation(input: &DeriveInput, plan: &Plan) -> TokenStream {
     let event_type = &plan.event_type;
     let version = Literal::u32_unsuffixed(plan.version);
     let key = key(&plan.key);
-    implementation_of(input, &quote!(#event_type), &version, &key)
+    let ident = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let target = quote!(#ident #arguments #bounds);
+    payload(&quote!(#generics), &target, &quote!(#event_type), &version, &key)
 }
 
 /// An implementation for a type with mistakes, so that the compiler says nothing beside them.
 pub(super) fn stand_in(input: &DeriveInput) -> TokenStream {
-    implementation_of(input, &quote!("mistaken"), &Literal::u32_unsuffixed(1), &quote!(::std::unreachable!()))
+    let ident = &input.ident;
+    let (parameters, arguments) = generics::for_stand_in(&input.generics);
+    let (generics, _, bounds) = parameters.split_for_impl();
+    let target = quote!(#ident<#(#arguments),*> #bounds);
+    let version = Literal::u32_unsuffixed(1);
+    payload(&quote!(#generics), &target, &quote!("mistaken"), &version, &quote!(::std::unreachable!()))
 }
 
-fn implementation_of(
-    input: &DeriveInput,
+fn payload(
+    generics: &TokenStream,
+    target: &TokenStream,
     event_type: &TokenStream,
     version: &Literal,
     key: &TokenStream,
 ) -> TokenStream {
-    let ident = &input.ident;
-    let (generics, arguments, bounds) = input.generics.split_for_impl();
     quote! {
         #[automatically_derived]
-        impl #generics ::pandaflow::Payload for #ident #arguments #bounds {
+        #[diagnostic::do_not_recommend]
+        impl #generics ::pandaflow::Payload for #target {
             const TYPE: ::pandaflow::EventType = ::pandaflow::EventType::new(#event_type);
             const VERSION: u32 = #version;
 
@@ -42,15 +51,27 @@ fn implementation_of(
 
 fn key(key: &Key) -> TokenStream {
     match key {
-        Key::Borrowed { field, span } => quote_spanned! {*span=>
-            ::std::borrow::Cow::Borrowed(::std::convert::AsRef::<str>::as_ref(&self.#field))
-        },
+        Key::Borrowed { field, span } => {
+            let field = at(field, *span);
+            quote_spanned!(*span=> ::std::borrow::Cow::Borrowed(::pandaflow::KeyText::key_text(&self.#field)))
+        }
         Key::Formatted { format, fields, span } => {
             let format = LitStr::new(format, *span);
+            let fields = fields.iter().map(|field| at(field, *span));
             quote_spanned! {*span=>
                 ::std::borrow::Cow::Owned(::std::format!(#format, #(self.#fields),*))
             }
         }
         Key::Made(path) => quote_spanned!(path.span()=> ::std::convert::Into::into(#path(self))),
     }
+}
+
+/// The field, as if it stood at `span`: there an error is shown.
+fn at(field: &Member, span: Span) -> Member {
+    let mut field = field.clone();
+    match &mut field {
+        Member::Named(name) => name.set_span(span),
+        Member::Unnamed(index) => index.span = span,
+    }
+    field
 }

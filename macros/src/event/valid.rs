@@ -1,14 +1,14 @@
 //! Checks what was written, and says what is meant by it.
 
 use proc_macro2::{Ident, Span};
-use syn::{Data, DeriveInput, ExprPath, GenericParam, LitStr, Member, Type, spanned::Spanned};
+use syn::{Data, DeriveInput, ExprPath, LitStr, Member, Type, spanned::Spanned};
 
 use super::{
     ast::{self, Written},
     attr,
     template::{self, Part},
 };
-use crate::{mistakes::Mistakes, names, values};
+use crate::{generics, mistakes::Mistakes, names, values};
 
 /// What is meant, all checked.
 pub(super) struct Plan {
@@ -43,14 +43,7 @@ pub(super) fn plan(input: &DeriveInput, written: &Written, mistakes: &mut Mistak
         mistakes.add(data.union_token, "an event is a struct or an enum");
         return None;
     }
-    for parameter in &input.generics.params {
-        if let GenericParam::Lifetime(lifetime) = parameter {
-            mistakes.add(
-                lifetime,
-                "an event outlives the bytes that it was read from: own the data, as in `String`",
-            );
-        }
-    }
+    generics::check(&input.generics, "an event outlives the bytes that it was read from", mistakes);
     let Some(attribute) = &written.attribute else {
         mistakes.add(&input.ident, format!("`{}` needs `#[{}]`", input.ident, attr::EXAMPLE));
         return None;

@@ -30,10 +30,14 @@ pub(super) fn read(input: &DeriveInput, mistakes: &mut Mistakes) -> Written {
     let mut options = Options::new("processor", OPTIONS).repeatable(&["input", "table", "output", "retry"]);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("processor")) {
         written.attribute = attribute.path().get_ident().cloned();
-        options.read_attribute(attribute, EXAMPLE, mistakes, |key, input, mistakes| {
+        let has_list = options.read_attribute(attribute, EXAMPLE, mistakes, |key, input, mistakes| {
             written.given.push(key.name);
             option(&mut written, key, input, mistakes)
         });
+        if !has_list {
+            // Nothing more is missing than the list itself.
+            written.given.extend(OPTIONS);
+        }
     }
     written
 }

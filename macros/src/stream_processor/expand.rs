@@ -2,9 +2,9 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, spanned::Spanned};
+use syn::{DeriveInput, Type, spanned::Spanned};
 
-use super::valid::{Channel, Input, Plan, Retry};
+use super::valid::{Channel, Format, Input, Plan, Retry};
 use crate::duration;
 
 /// All implementations for a struct.
@@ -17,18 +17,13 @@ pub(super) fn implementations(input: &DeriveInput, plan: &Plan) -> TokenStream {
             #head ::pandaflow::Stateful for #target {}
         }
     });
-    let emits = plan
-        .outputs
-        .iter()
-        .enumerate()
-        .map(|(index, output)| channel(input, index, output, quote!(::pandaflow::Emits), quote!(OUTPUT)));
-    let looks_up = plan
-        .tables
-        .iter()
-        .enumerate()
-        .map(|(index, table)| channel(input, index, table, quote!(::pandaflow::LooksUp), quote!(TABLE)));
+    let takes = plan.inputs.iter().enumerate().flat_map(|(index, topic)| {
+        topic.events.iter().map(move |(event, format)| takes(input, index, event, format))
+    });
+    let emits = plan.outputs.iter().enumerate().map(|(index, output)| emits(input, index, output));
+    let looks_up = plan.tables.iter().enumerate().map(|(index, table)| looks_up(input, index, table));
     let distinct = distinct(input, plan);
-    quote!(#processor #stateful #(#emits)* #(#looks_up)* #distinct)
+    quote!(#processor #stateful #(#takes)* #(#emits)* #(#looks_up)* #distinct)
 }
 
 /// `impl<T>` and `Target<T> where ..`; the where clause goes along, as nothing follows the target.
@@ -43,7 +38,7 @@ fn processor(input: &DeriveInput, plan: &Plan) -> TokenStream {
     let state = plan.state.as_ref().map_or_else(|| quote!(()), |state| quote!(#state));
     let declaration = declaration(plan);
     let attempts = plan.inputs.iter().enumerate().map(|(index, input)| attempt(index, input));
-    let peeks = plan.inputs.iter().enumerate().map(|(index, input)| peek(index, input));
+    let peeks = plan.inputs.iter().enumerate().filter_map(|(index, input)| peek(index, input));
     quote! {
         #[automatically_derived]
         #head ::pandaflow::StreamProcessor for #target {
@@ -78,10 +73,7 @@ fn processor(input: &DeriveInput, plan: &Plan) -> TokenStream {
 
 fn declaration(plan: &Plan) -> TokenStream {
     let name = &plan.name;
-    let inputs = plan.inputs.iter().map(|Input { topic, events }| {
-        let types = events.iter().map(|(event, _)| event_type(event));
-        quote!(::pandaflow::Input { topic: #topic, events: &[#(#types),*] })
-    });
+    let inputs = plan.inputs.iter().enumerate().map(|(index, input)| declared(index, input));
     let tables = plan.tables.iter().map(|Channel { topic, event, .. }| {
         let event = event_type(event);
         quote!(::pandaflow::Table { topic: #topic, event: #event })
@@ -122,7 +114,15 @@ fn declaration(plan: &Plan) -> TokenStream {
     }
 }
 
-fn event_type(event: &syn::Type) -> TokenStream {
+fn declared(index: usize, Input { topic, events }: &Input) -> TokenStream {
+    let index = Literal::usize_unsuffixed(index);
+    let types = events.iter().map(|(event, _)| {
+        quote_spanned!(event.span()=> ::pandaflow::processor::event_type::<Self, #event, #index>())
+    });
+    quote!(::pandaflow::Input { topic: #topic, events: &[#(#types),*] })
+}
+
+fn event_type(event: &Type) -> TokenStream {
     quote_spanned!(event.span()=> <#event as ::pandaflow::Payload>::TYPE)
 }
 
@@ -146,59 +146,78 @@ fn option(value: Option<TokenStream>) -> TokenStream {
     }
 }
 
+/// `impl Takes<E, INDEX>`, at the event's token: there a missing handler is to be seen.
+fn takes(input: &DeriveInput, index: usize, event: &Type, format: &Format) -> TokenStream {
+    let mut input = input.clone();
+    input.ident.set_span(event.span());
+    let (head, target) = heads(&input);
+    let index = Literal::usize_unsuffixed(index);
+    let codec = &format.codec;
+    quote_spanned! {event.span()=>
+        #[automatically_derived]
+        #head ::pandaflow::processor::Takes<#event, #index> for #target {
+            type Event = #event;
+            type Format = #codec;
+        }
+    }
+}
+
 /// The arm of an input: one event is decoded at once, several are told apart by the envelope's type.
 fn attempt(index: usize, input: &Input) -> TokenStream {
     let index = Literal::usize_unsuffixed(index);
-    let call = |(event, format): &(syn::Type, super::valid::Format)| {
-        let codec = &format.codec;
-        // At the event's token, for that is where a missing handler is to be seen.
+    let call = |(event, _): &(Type, Format)| {
         quote_spanned! {event.span()=>
-            ::pandaflow::processor::attempt::<Self, #event, #codec>(self, record, ctx).await
+            ::pandaflow::processor::take::<Self, #event, #index>(self, record, ctx).await
         }
     };
-    if let [event] = &input.events[..] {
-        let call = call(event);
-        return quote!(#index => #call,);
-    }
-    let last = input.events.len() - 1;
-    let arms = input.events.iter().enumerate().map(|(event_index, event)| {
-        let call = call(event);
+    let Some((last, others)) = input.events.split_last().filter(|(_, others)| !others.is_empty()) else {
+        let call = input.events.iter().map(call);
+        return quote!(#index => #(#call)*,);
+    };
+    let arms = others.iter().enumerate().map(|(event_index, event)| {
         let event_index = Literal::usize_unsuffixed(event_index);
-        if event_index.to_string() == last.to_string() {
-            quote!(_ => #call,)
-        } else {
-            quote!(#event_index => #call,)
-        }
+        let call = call(event);
+        quote!(#event_index => #call,)
     });
+    let last = call(last);
     quote! {
         #index => match ::pandaflow::processor::event_type_of(record, Self::DECLARATION.inputs[#index].events)? {
             #(#arms)*
+            _ => #last,
         },
     }
 }
 
-fn peek(index: usize, input: &Input) -> TokenStream {
+/// The arm of an input: an envelope has its id in the same place, whatever it holds.
+fn peek(index: usize, input: &Input) -> Option<TokenStream> {
     let index = Literal::usize_unsuffixed(index);
-    let (event, format) = &input.events[0];
-    let codec = &format.codec;
-    quote_spanned!(event.span()=> #index => <#codec as ::pandaflow::codec::Decode<#event>>::peek_id(record),)
+    let (event, _) = input.events.first()?;
+    Some(quote_spanned! {event.span()=>
+        #index => ::pandaflow::processor::peek_id::<Self, #event, #index>(record),
+    })
 }
 
-/// `impl Emits<E>` or `impl LooksUp<E>`.
-fn channel(
-    input: &DeriveInput,
-    index: usize,
-    Channel { event, format, .. }: &Channel,
-    contract: TokenStream,
-    constant: TokenStream,
-) -> TokenStream {
+fn emits(input: &DeriveInput, index: usize, Channel { event, format, .. }: &Channel) -> TokenStream {
     let (head, target) = heads(input);
     let index = Literal::usize_unsuffixed(index);
     let codec = &format.codec;
-    quote! {
+    quote_spanned! {event.span()=>
         #[automatically_derived]
-        #head #contract<#event> for #target {
-            const #constant: usize = #index;
+        #head ::pandaflow::Emits<#event> for #target {
+            const OUTPUT: usize = #index;
+            type Format = #codec;
+        }
+    }
+}
+
+fn looks_up(input: &DeriveInput, index: usize, Channel { event, format, .. }: &Channel) -> TokenStream {
+    let (head, target) = heads(input);
+    let index = Literal::usize_unsuffixed(index);
+    let codec = &format.codec;
+    quote_spanned! {event.span()=>
+        #[automatically_derived]
+        #head ::pandaflow::LooksUp<#event> for #target {
+            const TABLE: usize = #index;
             type Format = #codec;
         }
     }

@@ -5,11 +5,15 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Type, parse_quote};
 
+use crate::generics;
+
 /// The stand-ins.
 pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> TokenStream {
     let ident = &input.ident;
-    let (generics, arguments, bounds) = input.generics.split_for_impl();
-    let mut with_event = input.generics.clone();
+    let (parameters, arguments) = generics::for_stand_in(&input.generics);
+    let (generics, _, bounds) = parameters.split_for_impl();
+    let target = quote!(#ident<#(#arguments),*> #bounds);
+    let mut with_event = parameters.clone();
     with_event.params.push(parse_quote!(__E: ::pandaflow::Payload));
     let (generics_with_event, ..) = with_event.split_for_impl();
     let state = state.map_or_else(|| quote!(()), |state| quote!(#state));
@@ -17,7 +21,7 @@ pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> Toke
     quote! {
         const _: () = {
             #any_format
-            impl #generics ::pandaflow::StreamProcessor for #ident #arguments #bounds {
+            impl #generics ::pandaflow::StreamProcessor for #target {
                 type State = #state;
                 const DECLARATION: ::pandaflow::Declaration = ::pandaflow::Declaration {
                     name: "",
@@ -43,12 +47,12 @@ pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> Toke
                     ::std::unreachable!()
                 }
             }
-            impl #generics ::pandaflow::Stateful for #ident #arguments #bounds {}
-            impl #generics_with_event ::pandaflow::Emits<__E> for #ident #arguments #bounds {
+            impl #generics ::pandaflow::Stateful for #target {}
+            impl #generics_with_event ::pandaflow::Emits<__E> for #target {
                 const OUTPUT: usize = 0;
                 type Format = AnyFormat;
             }
-            impl #generics_with_event ::pandaflow::LooksUp<__E> for #ident #arguments #bounds {
+            impl #generics_with_event ::pandaflow::LooksUp<__E> for #target {
                 const TABLE: usize = 0;
                 type Format = AnyFormat;
             }

@@ -1,3 +1,5 @@
+//! The memory that stands in for the dedup store.
+
 use std::time::Duration;
 
 use pandaflow::{Epoch, Partition};

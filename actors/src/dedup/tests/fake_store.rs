@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -42,7 +43,10 @@ impl FakeStore {
     }
 
     pub(super) async fn called(&self, times: usize) {
-        self.count.subscribe().wait_for(|so_far| *so_far >= times).await.unwrap();
+        let mut count = self.count.subscribe();
+        let wait = count.wait_for(|so_far| *so_far >= times);
+        let called = tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok();
+        assert!(called, "waits for {times} calls; there were {:?}", self.calls());
     }
 
     fn call(&self, name: &str, owner: &Owner, ids: &[EventId]) -> Option<Call> {

@@ -1,3 +1,5 @@
+//! What follows for status, readiness and liveness from what was reported.
+
 use pandaflow::Partition;
 
 use super::*;
@@ -36,61 +38,53 @@ fn read(book: &HealthBook, seconds: u32) -> HealthReport {
     book.report(SECOND * seconds, Timestamp(0))
 }
 
-/// What was entered, and status, readiness and liveness at 101 s.
+/// Status, readiness and liveness at 101 s, after `enter`.
+fn judged(enter: impl FnOnce(&mut HealthBook)) -> (Status, bool, bool) {
+    let mut book = healthy();
+    enter(&mut book);
+    let report = read(&book, 101);
+    (report.status, report.ready, report.alive)
+}
+
 #[test]
-fn each_entry_has_its_say_in_status_readiness_and_liveness() {
-    type Enter = fn(&mut HealthBook);
+fn each_state_of_a_processor_has_its_say() {
     use ProcessorState as State;
-    let table: [(&str, Enter, Status, bool, bool); 12] = [
+    let reason = || "x".to_owned();
+    let table = [
+        (State::Starting, Status::Degraded, false),
+        (State::Assigned { partitions: 6 }, Status::Healthy, true),
+        (State::Assigned { partitions: 0 }, Status::Healthy, true),
+        (State::Restarting { reason: reason() }, Status::Degraded, true),
+        (State::Paused { reason: reason() }, Status::Degraded, true),
+        (State::Failed { reason: reason() }, Status::Failing, false),
+        (State::Stopped, Status::Healthy, true),
+    ];
+    for (state, status, ready) in table {
+        let judged = judged(|book| book.processor(processor(state.clone())));
+        assert_eq!(judged, (status, ready, true), "{state:?}");
+    }
+}
+
+#[test]
+fn each_other_entry_has_its_say() {
+    type Enter = fn(&mut HealthBook);
+    let component = |name, status| ReportComponent::new(name, status, "x".into());
+    let table: [(&str, Enter, Status, bool, bool); 7] = [
         ("nothing more", |_| (), Status::Healthy, true, true),
         ("starting", |book| book.phase(Phase::Starting), Status::Degraded, false, true),
         ("draining", |book| book.phase(Phase::Draining), Status::Degraded, false, true),
-        ("no partitions yet", |b| b.processor(processor(State::Starting)), Status::Degraded, false, true),
-        (
-            "within the budget",
-            |b| b.processor(processor(State::Restarting { reason: "x".into() })),
-            Status::Degraded,
-            true,
-            true,
-        ),
-        (
-            "paused",
-            |b| b.processor(processor(State::Paused { reason: "x".into() })),
-            Status::Degraded,
-            true,
-            true,
-        ),
-        (
-            "over the budget",
-            |b| b.processor(processor(State::Failed { reason: "x".into() })),
-            Status::Failing,
-            false,
-            true,
-        ),
-        ("stopped", |b| b.processor(processor(State::Stopped)), Status::Healthy, true, true),
-        (
-            "database down",
-            |b| b.component(ReportComponent::new("database", Status::Failing, "x".into())),
-            Status::Failing,
-            false,
-            true,
-        ),
-        (
-            "dedup bypassed",
-            |b| b.component(ReportComponent::new("dedup", Status::Degraded, "x".into())),
-            Status::Degraded,
-            true,
-            true,
-        ),
-        ("blocked arbiter", |b| b.arbiter(blocked()), Status::Failing, false, false),
-        ("old beat of a source", |b| b.source_beat("old".into(), SECOND * 70), Status::Failing, false, false),
+        ("blocked arbiter", |book| book.arbiter(blocked()), Status::Failing, false, false),
+        ("quiet source", |book| book.source_beat("old".into(), SECOND * 70), Status::Failing, false, false),
+        ("quiet supervisor", |book| book.supervisor_beat(SECOND * 90), Status::Failing, false, false),
+        ("beats", |book| book.source_beat("new".into(), SECOND * 71), Status::Healthy, true, true),
     ];
     for (name, enter, status, ready, alive) in table {
-        let mut book = healthy();
-        enter(&mut book);
-        let report = read(&book, 101);
-        assert_eq!((report.status, report.ready, report.alive), (status, ready, alive), "{name}: {report:?}");
+        assert_eq!(judged(enter), (status, ready, alive), "{name}");
     }
+    let down = judged(|book| book.component(component("database", Status::Failing)));
+    assert_eq!(down, (Status::Failing, false, true));
+    let bypassed = judged(|book| book.component(component("dedup", Status::Degraded)));
+    assert_eq!(bypassed, (Status::Degraded, true, true));
 }
 
 /// Fault 5 of the system before: states were compared as text, in different cases, and all was always green.

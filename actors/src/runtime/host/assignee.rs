@@ -48,6 +48,8 @@ impl TaskAddr {
 #[derive(Clone, Default)]
 pub(super) struct Routes {
     tasks: Arc<RwLock<BTreeMap<Partition, TaskAddr>>>,
+    /// The newest epoch of each partition that was revoked or lost. Written by the source's thread.
+    gone: Arc<RwLock<BTreeMap<Partition, Epoch>>>,
     /// Milliseconds that a drain may take.
     deadline: Arc<AtomicUsize>,
 }
@@ -55,8 +57,33 @@ pub(super) struct Routes {
 impl Routes {
     const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
+    /// From now on the task is found. One of an older epoch stops: its source told nobody that it was replaced. If
+    /// the partition has been taken away meanwhile, the task stops itself.
     pub(super) fn put(&self, partition: Partition, task: TaskAddr) {
-        self.tasks.write().unwrap_or_else(PoisonError::into_inner).insert(partition, task);
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        if self.is_gone(partition, task.epoch) {
+            task.lose.do_send(Lose);
+        } else if let Some(former) = tasks.insert(partition, task) {
+            former.lose.do_send(Lose);
+        }
+    }
+
+    /// Whether the assignment has been revoked or lost.
+    pub(super) fn is_gone(&self, partition: Partition, epoch: Epoch) -> bool {
+        let gone = self.gone.read().unwrap_or_else(PoisonError::into_inner);
+        gone.get(&partition).is_some_and(|newest| *newest >= epoch)
+    }
+
+    /// The task of an assignment that is taken away, if it has been started.
+    fn take_away(&self, partition: Partition, epoch: Epoch) -> Option<TaskAddr> {
+        let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        self.gone.write().unwrap_or_else(PoisonError::into_inner).insert(partition, epoch);
+        let task = tasks.get(&partition)?;
+        if task.epoch < epoch {
+            // It was replaced by an assignment whose task has not been started yet.
+            task.lose.do_send(Lose);
+        }
+        (task.epoch == epoch).then(|| task.clone())
     }
 
     pub(super) fn remove(&self, partition: Partition, epoch: Epoch) {
@@ -83,11 +110,6 @@ impl Routes {
             0 => Self::DEFAULT_DEADLINE,
             millis => Duration::from_millis(millis as u64),
         }
-    }
-
-    fn task(&self, partition: Partition, epoch: Epoch) -> Option<TaskAddr> {
-        let tasks = self.tasks.read().unwrap_or_else(PoisonError::into_inner);
-        tasks.get(&partition).filter(|task| task.epoch == epoch).cloned()
     }
 }
 
@@ -119,13 +141,13 @@ impl<P: StreamProcessor> Assignee for HostAssignee<P> {
     }
 
     fn revoked(&self, partition: Partition, epoch: Epoch, released: Box<dyn Send>) {
-        if let Some(task) = self.routes.task(partition, epoch) {
+        if let Some(task) = self.routes.take_away(partition, epoch) {
             task.drain.do_send(Drain { deadline: self.routes.deadline(), released: Some(released) });
         }
     }
 
     fn lost(&self, partition: Partition, epoch: Epoch) {
-        if let Some(task) = self.routes.task(partition, epoch) {
+        if let Some(task) = self.routes.take_away(partition, epoch) {
             task.lose.do_send(Lose);
         }
     }

@@ -19,8 +19,13 @@ pub(super) struct Drainage {
 impl<P: StreamProcessor> Task<P> {
     /// Whether the task is over, and how.
     pub(super) fn over(&mut self, cx: &mut PollContext<'_>) -> Option<HowTaskEnded> {
-        if let Some(reason) = self.failure.take() {
-            return Some(HowTaskEnded::Failed(reason));
+        if self.failure.is_some() {
+            // What has ended and waits for its turn to be settled is not thrown away; failed attempts count in it.
+            let turn_comes = !self.barred && !self.settling.is_empty() && self.retry_is_empty();
+            if turn_comes && !self.open.is_empty() {
+                return None;
+            }
+            return self.failure.take().map(HowTaskEnded::Failed);
         }
         if self.fenced {
             return Some(HowTaskEnded::Released);

@@ -13,7 +13,7 @@ use crate::runtime::{
 impl<P: StreamProcessor> Task<P> {
     /// Takes an event back from its lane, and lets the lane go on.
     pub(super) fn end(&mut self, ended: Ended<P>) {
-        let Ended { lane, delivery, processor, how } = ended;
+        let Ended { lane, delivery, processor, how, broken } = ended;
         match how {
             How::Succeeded(effects) => self.succeeded(delivery, effects),
             How::Duplicate => self.settled(delivery, Outcome::Duplicate),
@@ -24,10 +24,9 @@ impl<P: StreamProcessor> Task<P> {
                 self.settled(delivery, Outcome::DeadLettered);
             }
             How::GivenBack => self.give_back(std::slice::from_ref(&delivery)),
-            How::Escalated(reason) => {
-                self.give_back(std::slice::from_ref(&delivery));
-                self.fail(reason);
-            }
+        }
+        if let Some(reason) = broken {
+            self.fail(reason);
         }
         let idle = self.lanes.lane(lane);
         idle.processor = processor;
@@ -59,6 +58,8 @@ impl<P: StreamProcessor> Task<P> {
             self.open.marks.push(mark(id, self.env.clock.now(), dedup.ttl));
         }
         if delivery.failed > 0 {
+            // Its failed attempts are noted before its end.
+            self.open.attempts.append(&mut self.env.failed.borrow_mut());
             self.open.attempts.push(AttemptChange::Ended {
                 topic: delivery.record.topic.clone(),
                 offset: delivery.record.offset,

@@ -12,7 +12,7 @@ use pandaflow::{
 
 use super::Task;
 use crate::runtime::{
-    attempt::{claim_of, keeps_state},
+    attempt::{claim_of, keeps_state, peek_id},
     delivery::Delivery,
     env::{Draining, Env},
     state_row,
@@ -80,18 +80,20 @@ impl<P: StreamProcessor> Task<P> {
                 }
                 continue;
             }
+            self.env.cache.borrow_mut().begin_loading();
             self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
         }
     }
 
     fn prepared(&mut self, prepared: Prepared<P::State>) {
-        let Some(deliveries) = self.intake.pop_front() else { return };
         {
             let mut cache = self.env.cache.borrow_mut();
             for (key, state) in prepared.loaded {
                 cache.loaded(key, state);
             }
+            cache.end_loading();
         }
+        let Some(deliveries) = self.intake.pop_front() else { return };
         if self.drainage.is_some() {
             return self.give_back(&deliveries);
         }
@@ -121,7 +123,7 @@ fn claim_ids<P: StreamProcessor>(deliveries: &mut [Delivery]) -> Option<Vec<pand
     Env::<P>::DECLARATION.dedup?;
     let mut ids = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        delivery.claimed = P::peek_id(delivery.input, &delivery.record);
+        delivery.claimed = peek_id::<P>(delivery.input, &delivery.record);
         ids.extend(delivery.claimed);
     }
     Some(ids)

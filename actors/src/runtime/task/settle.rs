@@ -15,7 +15,10 @@ use pandaflow::{
 use tokio::time::Sleep;
 
 use super::Task;
-use crate::runtime::{env::Env, open_settlement::Cut};
+use crate::runtime::{
+    env::{Env, Trouble},
+    open_settlement::Cut,
+};
 
 /// Settlements on their way at once: one being made real, one waiting behind it.
 const MOST_UNDER_WAY: usize = 2;
@@ -36,6 +39,8 @@ pub(super) struct Retry {
     back: BTreeMap<u64, Settlement>,
     wait: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// From the first that came back until one becomes real.
+    trouble: Option<Trouble>,
 }
 
 impl<P: StreamProcessor> Task<P> {
@@ -51,7 +56,10 @@ impl<P: StreamProcessor> Task<P> {
             self.try_again(cx);
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
-            if self.ready.is_empty() || self.open.events >= self.limits.settle_events {
+            if self.ready.is_empty()
+                || self.failure.is_some()
+                || self.open.events >= self.limits.settle_events
+            {
                 self.cut();
             }
             // A settlement that was just handed over has to be polled once to wake us.
@@ -63,14 +71,22 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Closes the open settlement and hands it over, unless enough are on their way.
     pub(super) fn cut(&mut self) {
-        if self.open.is_empty() || self.settling.len() >= MOST_UNDER_WAY || !self.retry.back.is_empty() {
+        // After a settlement that will never become real, none may: its progress would pass the other's events.
+        let barred = self.fenced || self.barred;
+        if barred
+            || self.open.is_empty()
+            || self.settling.len() >= MOST_UNDER_WAY
+            || !self.retry.back.is_empty()
+        {
             return;
         }
         self.env.telemetry.borrow_mut().cut();
-        let states = match self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version) {
+        let states = self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version);
+        let states = match states {
             Ok(states) => states,
             Err(error) => {
-                self.failure = Some(error.to_string());
+                self.barred = true;
+                self.fail(error.to_string());
                 return;
             }
         };
@@ -92,6 +108,7 @@ impl<P: StreamProcessor> Task<P> {
 
     fn became_real(&mut self, number: u64) {
         self.retry.wait = Duration::ZERO;
+        self.retry.trouble.take().into_iter().for_each(Trouble::over);
         let Some(under) = self.under.remove(&number) else { return };
         self.env.cache.borrow_mut().settled(&under.states);
         if !under.ids.is_empty() {
@@ -110,19 +127,27 @@ impl<P: StreamProcessor> Task<P> {
         match error.kind {
             SettleErrorKind::Fenced => self.fenced = true,
             SettleErrorKind::Retry => {
-                if self.retry.wait.is_zero() {
+                if self.retry.trouble.is_none() {
                     slog::warn!(self.env.log, "not settled: trying again"; "error" => %error);
-                    self.env.health.failing("settlement", &error.to_string());
                 }
+                self.retry.trouble.get_or_insert_with(|| self.env.trouble("settlement")).tell(&error);
                 self.retry.back.insert(number, settlement);
             }
-            _ => self.failure = Some(error.to_string()),
+            _ => {
+                self.barred = true;
+                self.fail(error.to_string());
+            }
         }
     }
 
     /// Whether nothing waits to be tried again.
     pub(super) fn retry_is_empty(&self) -> bool {
         self.retry.back.is_empty()
+    }
+
+    /// The task ends: nobody waits any more for what has not become real.
+    pub(super) fn forget_trouble(&mut self) {
+        self.retry.trouble = None;
     }
 
     /// Once all that was on its way has come back, waits, then hands it over again in its order.
@@ -142,10 +167,7 @@ impl<P: StreamProcessor> Task<P> {
             }
             while let Poll::Ready(Some((number, result))) = self.settling.poll_next_unpin(cx) {
                 match result {
-                    Ok(()) => {
-                        self.env.health.healthy("settlement");
-                        self.became_real(number);
-                    }
+                    Ok(()) => self.became_real(number),
                     Err(unsettled) => self.came_back(number, *unsettled),
                 }
             }

@@ -6,7 +6,7 @@ use pandaflow::{
     ports::Settlement,
 };
 
-use super::stage::{Stage, effects, numbers, progress, values};
+use super::stage::{Stage, effects, numbers, progress, values, within};
 
 /// Nothing settled: the first offset, an empty ledger, and the topics in the order that they were asked for.
 pub async fn a_new_group_begins_at_the_start(stage: Stage) {
@@ -91,4 +91,17 @@ pub async fn the_ledger_comes_back(stage: Stage) {
     assert_eq!(stage.acquire("g", 0, &[]).await.ledger, ledger(7));
     assert_eq!(stage.acquire("g", 1, &[]).await.ledger, ledger(8));
     assert_eq!(stage.acquire("h", 0, &[]).await.ledger, Ledger::default());
+}
+
+/// Summed over the partitions, in the order asked for; empty where nothing was settled.
+pub async fn ledgers_are_told_per_group(stage: Stage) {
+    let ledger = |succeeded| Ledger { consumed: succeeded, succeeded, ..Ledger::default() };
+    for (group, partition, succeeded) in [("g", 0, 5), ("g", 3, 7), ("h", 0, 11)] {
+        let owner = stage.acquire(group, partition, &[]).await.owner;
+        stage.settle(Settlement { ledger: ledger(succeeded), ..effects(&owner) }).await;
+    }
+    let groups: Vec<Group> = ["h", "unknown", "g"].map(Group::from).to_vec();
+    let told = within(stage.transport().ledgers(groups.clone())).await.expect("ledgers can be told");
+    let expected = [ledger(11), Ledger::default(), ledger(12)];
+    assert_eq!(told, groups.into_iter().zip(expected).collect::<Vec<_>>());
 }

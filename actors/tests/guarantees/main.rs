@@ -1,0 +1,16 @@
+//! The guarantees of `docs/semantics.md`, attacked one by one: on the memory transport and the test's clock.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod arbiters;
+mod attempts;
+mod drain;
+mod faults;
+mod ids;
+mod mailboxes;
+mod malformed;
+mod order;
+mod panics;
+mod programs;
+mod rebalances;
+mod state;
+mod support;

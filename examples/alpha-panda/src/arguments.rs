@@ -1,0 +1,173 @@
+//! What the command line of the program takes.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use pandaflow::{
+    Namespace,
+    settings::{self, Loader, Settings, Source},
+};
+use pandaflow_actors::{
+    EnvironmentError, PlanError,
+    cli::{self, ConfigCommand, DeadLettersCommand},
+    read_settings,
+};
+
+use crate::pipeline::{self, NAMESPACES, RulesError};
+
+/// Where the data lies unless something else is said.
+const DATA_FOLDER: &str = "alpha-panda-data";
+
+/// The feeds that the project ships, in the order that they are merged in.
+const SHIPPED_FEEDS: [&str; 6] = [
+    "us-spy-20131007-trades.zip",
+    "us-bac-20131007-trades.zip",
+    "us-aig-20131007-trades.zip",
+    "us-ibm-20131007-trades.zip",
+    "nse-yesbank-20190709-minute.zip",
+    "nse-yesbank-20190710-minute.zip",
+];
+
+/// The whole trading pipeline on recorded trades: feed → strategies → risk → execution → portfolio.
+#[derive(Debug, Parser)]
+#[command(name = "alpha-panda", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do; `run` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the feed through the pipeline to its end, and report; this is the default
+    Run(RunOptions),
+    /// Print the topics of the pipeline
+    Topics,
+    /// List and show events that were given up on
+    DeadLetters {
+        /// The folder that the data lies in
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Check and print the settings
+    Config {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RunOptions {
+    /// A recorded feed; may be given several times. The default is the feeds that the project ships
+    #[arg(long = "feed", value_name = "FILE.zip")]
+    pub feeds: Vec<PathBuf>,
+    /// The folder that the data lies in; the default is DATABASE__URL's, or alpha-panda-data
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Delete the data of earlier runs first
+    #[arg(long)]
+    pub fresh: bool,
+    /// A namespace to run in: paper or zerodha; may be given several times. The default is ACTIVE_BROKERS
+    #[arg(long = "namespace", value_name = "NAMESPACE", value_parser = namespace)]
+    pub namespaces: Vec<Namespace>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Run(RunOptions::default())
+    }
+}
+
+impl RunOptions {
+    /// The feeds to read.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<PathBuf> {
+        if self.feeds.is_empty() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("market-data");
+            SHIPPED_FEEDS.iter().map(|file| folder.join(file)).collect()
+        } else {
+            self.feeds.clone()
+        }
+    }
+
+    /// The namespaces to run in, each once.
+    #[must_use]
+    pub fn namespaces(&self, settings: &Settings) -> Vec<Namespace> {
+        let mut namespaces = if self.namespaces.is_empty() {
+            settings.root.active_brokers.clone()
+        } else {
+            self.namespaces.clone()
+        };
+        namespaces.sort();
+        namespaces.dedup();
+        namespaces
+    }
+}
+
+/// The settings that the program knows.
+#[must_use]
+pub fn loader() -> Loader {
+    Loader::new().section::<settings::PaperTrading>().section::<settings::Zerodha>().brokers(NAMESPACES)
+}
+
+/// Where the data lies: as the command line says, else the settings, else in a folder of its own.
+///
+/// # Errors
+/// The settings are wrong.
+pub fn data_folder(option: Option<PathBuf>) -> Result<PathBuf, EnvironmentError> {
+    match option {
+        Some(folder) => Ok(folder),
+        None => Ok(data_by(&read_settings(&loader())?)),
+    }
+}
+
+/// Where the data lies by the settings.
+#[must_use]
+pub fn data_by(settings: &Settings) -> PathBuf {
+    let said = settings
+        .in_force()
+        .iter()
+        .any(|one| one.variable == "DATABASE__URL" && !matches!(one.source, Source::Default));
+    if said { settings.database.url.path().to_owned() } else { DATA_FOLDER.into() }
+}
+
+/// Why the topics can't be told.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicsError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// No rules can be made of them.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The processors don't fit together.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// The topics of the pipeline as a table.
+///
+/// # Errors
+/// [`TopicsError`].
+pub fn topics() -> Result<String, TopicsError> {
+    let settings = read_settings(&loader())?;
+    let namespaces = RunOptions::default().namespaces(&settings);
+    Ok(cli::topics(&pipeline::program(&settings, &namespaces)?)?)
+}
+
+fn namespace(name: &str) -> Result<Namespace, String> {
+    if NAMESPACES.contains(&name) {
+        name.parse().map_err(|error: pandaflow::NamespaceError| error.to_string())
+    } else {
+        Err(format!("there is no namespace {name:?}; write paper or zerodha"))
+    }
+}

@@ -1,0 +1,186 @@
+//! Publishing the feed: a thread reads and encodes ticks, a task puts them on `market.ticks`, each exactly once.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use pandaflow::{
+    EventId, Group, Outgoing, Timestamp, TopicName,
+    ports::{StoreError, Transport},
+};
+use pandaflow_actors::Publisher;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::feed::{Feed, FeedTick, FileSummary};
+
+/// Ticks in one settlement.
+const BATCH: usize = 1_000;
+/// Batches that wait to be published, at most: the reader waits then.
+const WAITING: usize = 4;
+/// Who puts ticks on the log, in their envelopes.
+const SOURCE: &str = "alpha-panda-feed";
+
+/// Ticks that are published together, and how many are of each file.
+type Ticks = (Vec<Outgoing>, Vec<u64>);
+
+/// The feed on its way onto the log.
+pub(super) struct FeedPublisher {
+    shared: Arc<Shared>,
+    /// Ticks that were there before.
+    before: u64,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Written by the publishing task and the reading thread, read by the run.
+struct Shared {
+    published: AtomicU64,
+    done: AtomicBool,
+    stop: AtomicBool,
+    error: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn fail(&self, error: String) {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Under which name the progress in a file is kept: by its content, not by where it lies.
+fn source_name(file: &FileSummary) -> TopicName {
+    TopicName::new(&format!("feed.{:016x}", file.digest))
+}
+
+impl FeedPublisher {
+    /// Goes on with the first line of each file that has not been published.
+    pub(super) async fn start(transport: &dyn Transport, files: &[FileSummary]) -> Result<Self, StoreError> {
+        let sources: Vec<TopicName> = files.iter().map(source_name).collect();
+        let publisher = Publisher::open(transport, Group::from("alpha-panda.feed"), sources.clone()).await?;
+        let published: Vec<u64> = sources.iter().map(|source| publisher.published(source)).collect();
+        let before = published.iter().sum();
+        let shared = Arc::new(Shared {
+            published: AtomicU64::new(before),
+            done: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            error: Mutex::new(None),
+        });
+        let (send, receive) = mpsc::channel(WAITING);
+        let reader = Reader {
+            paths: files.iter().map(|file| file.path.clone()).collect(),
+            published,
+            sources: sources.clone(),
+            shared: shared.clone(),
+        };
+        let spawned = thread::Builder::new().name("alpha-panda-feed".into()).spawn(move || reader.run(&send));
+        if let Err(error) = spawned {
+            shared.fail(format!("the feed's thread can't be started: {error}"));
+        }
+        let task = tokio::task::spawn_local(publish(publisher, sources, receive, shared.clone()));
+        Ok(Self { shared, before, task: Mutex::new(Some(task)) })
+    }
+
+    /// Ticks that are on the log, in this life or before.
+    pub(super) fn published(&self) -> u64 {
+        self.shared.published.load(Ordering::Relaxed)
+    }
+
+    /// Ticks that were put there in this life.
+    pub(super) fn published_now(&self) -> u64 {
+        self.published() - self.before
+    }
+
+    /// Whether all of them are.
+    pub(super) fn is_done(&self) -> bool {
+        self.shared.done.load(Ordering::Acquire)
+    }
+
+    /// What went wrong.
+    pub(super) fn error(&self) -> Option<String> {
+        self.shared.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops reading, and waits for what is under way.
+    pub(super) async fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
+            && task.await.is_err()
+        {
+            self.shared.fail("the publishing of the feed panicked".into());
+        }
+    }
+}
+
+/// Publishes batches in their order, the next one being written while the one before becomes real.
+async fn publish(
+    mut publisher: Publisher,
+    sources: Vec<TopicName>,
+    mut batches: mpsc::Receiver<Ticks>,
+    shared: Arc<Shared>,
+) {
+    let mut under_way = None;
+    loop {
+        let batch = batches.recv().await;
+        let ended = batch.is_none();
+        let next = batch.map(|(ticks, counts)| {
+            let count = ticks.len() as u64;
+            (count, publisher.publish(ticks, sources.iter().cloned().zip(counts)))
+        });
+        if let Some((count, settled)) = std::mem::replace(&mut under_way, next) {
+            match settled.await {
+                Ok(()) => shared.published.fetch_add(count, Ordering::Relaxed),
+                Err(unsettled) => return shared.fail(format!("the feed: {}", unsettled.error)),
+            };
+        }
+        if ended {
+            return shared.done.store(!shared.stop.load(Ordering::Relaxed), Ordering::Release);
+        }
+    }
+}
+
+/// Reads the files and encodes their ticks.
+struct Reader {
+    paths: Vec<PathBuf>,
+    published: Vec<u64>,
+    sources: Vec<TopicName>,
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    fn run(self, send: &mpsc::Sender<Ticks>) {
+        if let Err(error) = self.read(send) {
+            self.shared.fail(error);
+        }
+    }
+
+    fn read(&self, send: &mpsc::Sender<Ticks>) -> Result<(), String> {
+        let mut feed = Feed::open_after(&self.paths, &self.published).map_err(|error| error.to_string())?;
+        let topic = TopicName::new("market.ticks");
+        loop {
+            let (mut ticks, mut counts) = (Vec::with_capacity(BATCH), vec![0; self.paths.len()]);
+            for tick in feed.by_ref().take(BATCH) {
+                let tick = tick.map_err(|error| error.to_string())?;
+                counts[tick.file] += 1;
+                ticks.push(self.encode(&topic, &tick)?);
+            }
+            let last = ticks.is_empty();
+            if last
+                || self.shared.stop.load(Ordering::Relaxed)
+                || send.blocking_send((ticks, counts)).is_err()
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The event of a line: its id is that of the file's content and the line, so that it is the same in every run.
+    fn encode(&self, topic: &TopicName, tick: &FeedTick) -> Result<Outgoing, String> {
+        let ts = Timestamp::from(tick.tick.timestamp);
+        let id = EventId::of_source(&self.sources[tick.file], tick.line, ts);
+        Outgoing::root(topic.clone(), id, ts, SOURCE, &tick.tick).map_err(|error| error.to_string())
+    }
+}

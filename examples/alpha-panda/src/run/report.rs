@@ -1,0 +1,222 @@
+//! The report of a run: what each processor did, orders, accounts, and whether it all adds up.
+
+mod text;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use pandaflow::{
+    Group, TopicName,
+    policy::ledger::Ledger,
+    ports::{Lag, StoreError},
+    trading::{AccountKey, MarketTick, Price},
+};
+use pandaflow_actors::{StateError, decode_state};
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::{Prepared, publish::FeedPublisher};
+use crate::pipeline::{Book, OrderCounts};
+
+/// The pipeline's processors, in the order of an event's way.
+const PROCESSORS: [&str; 4] = ["strategies", "risk-manager", "execution", "portfolio"];
+
+/// Everything that is told of a run. The fields that are written as JSON are kept stable.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    feed: FeedReport,
+    ledger: Vec<LedgerRow>,
+    orders: OrderCounts,
+    accounts: Vec<AccountRow>,
+    elapsed_seconds: f64,
+    events_per_second: f64,
+    #[serde(skip)]
+    lines: u64,
+    #[serde(skip)]
+    data: PathBuf,
+    /// Events of its inputs that each processor has settled, by the log.
+    #[serde(skip)]
+    settled: Vec<u64>,
+    #[serde(skip)]
+    behind: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct FeedReport {
+    files: Vec<String>,
+    /// Ticks on the log.
+    events: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct LedgerRow {
+    namespace: String,
+    processor: &'static str,
+    #[serde(flatten)]
+    ledger: Ledger,
+    in_flight: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct AccountRow {
+    namespace: String,
+    account: String,
+    position: i64,
+    #[serde(with = "rust_decimal::serde::str")]
+    cash: Decimal,
+    #[serde(with = "rust_decimal::serde::str")]
+    realized_pnl: Decimal,
+    #[serde(with = "rust_decimal::serde::str")]
+    unrealized_pnl: Decimal,
+    trades: u64,
+}
+
+/// Why a report can't be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("the latest tick of {0} can't be read: {1}")]
+    Tick(String, pandaflow::codec::DecodeError),
+}
+
+impl Report {
+    /// Reads it from what has been settled.
+    pub(super) async fn read(
+        prepared: &Prepared,
+        feed: &FeedPublisher,
+        elapsed: Duration,
+    ) -> Result<Self, ReportError> {
+        let events = feed.published();
+        let mut report = Self {
+            feed: FeedReport {
+                files: prepared.files.iter().map(|file| file.path.display().to_string()).collect(),
+                events,
+            },
+            ledger: Vec::new(),
+            orders: OrderCounts::default(),
+            accounts: Vec::new(),
+            elapsed_seconds: elapsed.as_secs_f64(),
+            events_per_second: feed.published_now() as f64 / elapsed.as_secs_f64(),
+            lines: prepared.files.iter().map(|file| file.lines).sum(),
+            data: prepared.data.clone(),
+            settled: Vec::new(),
+            behind: 0,
+        };
+        report.read_ledgers(prepared).await?;
+        report.read_accounts(prepared).await?;
+        Ok(report)
+    }
+
+    async fn read_ledgers(&mut self, prepared: &Prepared) -> Result<(), StoreError> {
+        let whose = |namespace| PROCESSORS.map(|processor| (namespace, processor));
+        let rows: Vec<_> = prepared.namespaces.iter().flat_map(whose).collect();
+        let groups: Vec<Group> =
+            rows.iter().map(|(namespace, processor)| prepared.program.group(processor, namespace)).collect();
+        let lags = prepared.transport.lag(groups.clone()).await?;
+        let ledgers = prepared.transport.ledgers(groups.clone()).await?;
+        self.behind = lags.iter().map(Lag::records).sum();
+        for (((namespace, processor), group), (_, ledger)) in rows.into_iter().zip(&groups).zip(ledgers) {
+            // Offsets have no gaps here, so where a group stands tells how many events it has settled.
+            self.settled.push(lags.iter().filter(|lag| lag.group == *group).map(|lag| lag.next.0).sum());
+            let in_flight = ledger.in_flight().unwrap_or(0);
+            self.ledger.push(LedgerRow { namespace: namespace.to_string(), processor, ledger, in_flight });
+        }
+        Ok(())
+    }
+
+    async fn read_accounts(&mut self, prepared: &Prepared) -> Result<(), ReportError> {
+        let prices = latest_prices(prepared).await?;
+        for namespace in &prepared.namespaces {
+            let states = prepared.transport.states();
+            for (key, bytes) in states.scan(prepared.program.group("execution", namespace)).await? {
+                let counts: OrderCounts = decode_state(&key, 1, &bytes)?;
+                self.orders.submitted += counts.submitted;
+                self.orders.filled += counts.filled;
+                self.orders.failed += counts.failed;
+            }
+            for (key, bytes) in states.scan(prepared.program.group("portfolio", namespace)).await? {
+                let Some(mut account) = decode_state::<Book>(&key, 1, &bytes)?.account else { continue };
+                let key = String::from_utf8_lossy(&key).into_owned();
+                let instrument = key.parse::<AccountKey>().ok().map(|key| key.instrument_token.to_string());
+                if let Some(price) = instrument.and_then(|instrument| prices.get(&instrument)) {
+                    account.mark(*price);
+                }
+                self.accounts.push(AccountRow {
+                    namespace: namespace.to_string(),
+                    account: key,
+                    position: account.position.quantity,
+                    cash: account.cash,
+                    realized_pnl: account.realized_pnl,
+                    unrealized_pnl: account.unrealized_pnl(),
+                    trades: account.trades,
+                });
+            }
+        }
+        self.accounts.sort();
+        Ok(())
+    }
+
+    /// Everything that keeps a run that came to its end from being a success.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = self.imbalances();
+        if self.feed.events < self.lines {
+            faults.push(format!(
+                "only {} of the feed's {} events are on the log",
+                self.feed.events, self.lines
+            ));
+        }
+        if self.behind > 0 {
+            faults.push(format!("{} events are not settled", self.behind));
+        }
+        faults
+    }
+
+    /// Ledgers that don't balance, in themselves or against the log.
+    pub(super) fn imbalances(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (row, settled) in self.ledger.iter().zip(&self.settled) {
+            let ended = row.ledger.ended();
+            if row.ledger.in_flight().is_none()
+                || row.ledger.consumed != ended + row.in_flight
+                || ended < *settled
+            {
+                faults.push(format!(
+                    "the ledger of {} in {} doesn't balance: {:?}, and its watermarks stand at {settled}",
+                    row.processor, row.namespace, row.ledger
+                ));
+            }
+        }
+        faults
+    }
+
+    /// Prints it on standard output.
+    pub(super) fn print(&self, json: bool) {
+        if json {
+            match serde_json::to_string(self) {
+                Ok(json) => println!("{json}"),
+                Err(error) => eprintln!("error: the report can't be written: {error}"),
+            }
+        } else {
+            print!("{}", text::text(self));
+        }
+    }
+}
+
+/// The latest price of each instrument, by its token.
+async fn latest_prices(prepared: &Prepared) -> Result<BTreeMap<String, Price>, ReportError> {
+    let ticks = prepared.transport.tables().open(TopicName::new("market.ticks")).await?;
+    let mut prices = BTreeMap::new();
+    for file in &prepared.files {
+        let token = file.instrument_token().to_string();
+        if let Some(record) = ticks.latest(token.as_bytes())
+            && let Some(value) = &record.value
+        {
+            let tick = pandaflow::EventEnvelope::<MarketTick>::decode(value)
+                .map_err(|error| ReportError::Tick(token.clone(), error))?;
+            prices.insert(token, tick.data.last_price);
+        }
+    }
+    Ok(prices)
+}

@@ -1,0 +1,7 @@
+use pandaflow::Classify;
+
+#[derive(Debug, Classify)]
+#[class(transient)]
+struct RiskError;
+
+fn main() {}

@@ -1,0 +1,10 @@
+use pandaflow::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Event)]
+#[event(type = "signal", key = account)]
+struct Signal {
+    account: u64,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use pandaflow::Event;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Event)]
+#[event(type = "signal", key = "{account}}")]
+struct Signal {
+    account: String,
+    symbol: String,
+}
+
+fn main() {}

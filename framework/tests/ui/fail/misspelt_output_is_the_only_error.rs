@@ -1,0 +1,23 @@
+#[path = "../events.rs"]
+mod events;
+
+use events::*;
+use pandaflow::{Context, Event, Handle, StreamProcessor};
+
+#[derive(StreamProcessor)]
+#[processor(
+    name = "risk",
+    input(topic = "signals.raw", event = TradingSignal),
+    outptu(topic = "orders.filled", event = OrderFilled),
+)]
+struct Risk;
+
+impl Handle<TradingSignal> for Risk {
+    type Error = Refused;
+    async fn handle(&mut self, _: Event<TradingSignal>, ctx: &mut Context<Self>) -> Result<(), Refused> {
+        ctx.emit(OrderFilled { account: String::new() });
+        Ok(())
+    }
+}
+
+fn main() {}
