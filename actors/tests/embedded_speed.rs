@@ -1,6 +1,7 @@
 //! How fast the embedded writer is beside a bare diesel loop that writes the same rows. Run it by hand:
 //! `cargo test --release -p pandaflow-actors --test embedded_speed -- --ignored --nocapture`.
 #![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 #![allow(missing_docs, reason = "diesel's tables have none")]
 
 use std::{
