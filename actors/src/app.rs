@@ -1,6 +1,11 @@
 //! A whole program in a few lines: its processors, and the command line that every program has.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use pandaflow::{
@@ -14,6 +19,7 @@ use serde::Serialize;
 use crate::{
     Process, Program, Publisher, Signals,
     cli::{self, ConfigCommand, DeadLettersCommand},
+    data_folder,
     logging::{self, Console},
     read_settings,
     transport::embedded::{EmbeddedConfig, EmbeddedTransport},
@@ -84,7 +90,7 @@ enum Command {
 
 #[derive(clap::Args, Default)]
 struct Run {
-    /// The folder that the data lies in; the default is the program's name with -data
+    /// The folder that the data lies in; the default is DATABASE__URL's, or the program's name with -data
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// End when every event has been handled
@@ -170,14 +176,19 @@ impl App {
                 Err(error) => cli::refuse(error),
             },
             Command::DeadLetters { data, command } => {
-                cli::answer(command.run(&data.unwrap_or_else(|| self.data_folder())))
+                match data
+                    .map_or_else(|| read_settings(&self.loader).map(|settings| self.data(&settings)), Ok)
+                {
+                    Ok(folder) => cli::answer(command.run(&folder)),
+                    Err(error) => cli::refuse(error),
+                }
             }
             Command::Config { command } => cli::answer(command.run(&self.loader)),
         }
     }
 
-    fn data_folder(&self) -> PathBuf {
-        format!("{}-data", self.name).into()
+    fn data(&self, settings: &Settings) -> PathBuf {
+        data_folder(settings, Path::new(&format!("{}-data", self.name)))
     }
 
     fn program(&self, settings: &Arc<Settings>) -> Program {
@@ -195,7 +206,7 @@ impl App {
             Ok(guard) => guard,
             Err(error) => return cli::refuse(error),
         };
-        let data = run.data.clone().unwrap_or_else(|| self.data_folder());
+        let data = run.data.clone().unwrap_or_else(|| self.data(&settings));
         let transport: Arc<dyn Transport> =
             match EmbeddedTransport::open(&data, EmbeddedConfig::by(&settings)) {
                 Ok(transport) => Arc::new(transport),

@@ -1,8 +1,11 @@
 //! Reads the settings of a program from its process: the environment, and `.env` in the working folder.
 
-use std::{fs, io};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use pandaflow::settings::{Loader, Settings, SettingsErrors};
+use pandaflow::settings::{Loader, Settings, SettingsErrors, Source};
 
 /// Settings that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,4 +31,17 @@ pub fn read_settings(loader: &Loader) -> Result<Settings, EnvironmentError> {
     };
     // Not `vars`, which panics where any variable of the process is not UTF-8.
     Ok(loader.load(std::env::vars_os(), &dotenv)?)
+}
+
+/// Where the data of a program lies: where DATABASE__URL says, else in `default`.
+#[must_use]
+pub fn data_folder(settings: &Settings, default: &Path) -> PathBuf {
+    let said = |one: &pandaflow::settings::InForce| {
+        one.variable == "DATABASE__URL" && !matches!(one.source, Source::Default)
+    };
+    if settings.in_force().iter().any(said) {
+        settings.database.url.path().to_owned()
+    } else {
+        default.to_owned()
+    }
 }

@@ -25,13 +25,13 @@ pub mod testkit;
 pub mod transport;
 
 pub use app::App;
-pub use environment::{EnvironmentError, read_settings};
+pub use environment::{EnvironmentError, data_folder, read_settings};
 pub use plan::PlanError;
 pub use process::{Process, ProcessError};
 pub use program::Program;
 pub use publisher::Publisher;
 pub use runtime::{
-    ArbiterNews, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
+    ArbiterNews, HandlerTimes, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
     StateError, decode_state,
 };
 pub use services::{Services, ServicesConfig};

@@ -104,6 +104,7 @@ fn runtime_config(settings: &Settings) -> RuntimeConfig {
             cap: runtime.restart_max_delay,
         },
         blocked_arbiter_after: Some(runtime.blocked_arbiter_after),
+        check_every: settings.health.check_interval,
         ..RuntimeConfig::default()
     }
 }
@@ -117,5 +118,6 @@ fn services_config(settings: &Settings) -> ServicesConfig {
     };
     config.dedup.timeout = settings.health.timeout;
     config.health.limits.stall_after = settings.health.stall_after;
+    config.health.limits.startup_grace = settings.health.startup_grace;
     config
 }

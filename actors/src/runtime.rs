@@ -44,7 +44,7 @@ use crate::{
 };
 
 pub use self::{
-    config::RuntimeConfig,
+    config::{HandlerTimes, RuntimeConfig},
     pulse::ArbiterNews,
     state_row::{StateError, decode as decode_state},
     supervisor::{LifecycleState, OnProcessorFailure, ProcessorState},
@@ -108,6 +108,8 @@ impl Runtime {
             cached_keys: config.cached_keys,
             lease: config.lease,
             restarts: config.restarts,
+            concurrency: config.concurrency,
+            handler_times: config.handler_times,
             board: Board::default(),
         };
         let (hosts, names) = hosts(program, &plan, &surroundings).await?;
@@ -124,7 +126,13 @@ impl Runtime {
             }
             None => None,
         };
-        let monitor = Monitor::start(&plan, transport.clone(), services.clone(), surroundings.board.clone());
+        let monitor = Monitor::start(
+            &plan,
+            transport.clone(),
+            services.clone(),
+            surroundings.board.clone(),
+            config.check_every,
+        );
         Ok(Self { transport, services, supervisor, plan, arbiters, watchdog, monitor, fatal })
     }
 

@@ -13,7 +13,6 @@ use pandaflow::{
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, Claim, FailedAttempts, Filing, Verdict},
 };
-use tokio::time::Instant;
 
 use super::{
     delivery::Delivery,
@@ -173,12 +172,12 @@ async fn attempt<P: StreamProcessor>(
         None => build(env).map_err(Trouble::Failed)?,
     };
     let mut ctx = Context::<P>::new(env.scope.clone(), &delivery.record, delivery.failed + 1, state);
-    let began = Instant::now();
+    let began = env.telemetry.borrow().begin();
     let outcome = {
         let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
         Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await
     };
-    env.telemetry.borrow_mut().attempted(ctx.event_type(), began.elapsed());
+    env.telemetry.borrow_mut().attempted(ctx.event_type(), began);
     let failure = match outcome {
         Ok(result) => {
             *processor = Some(own);

@@ -6,11 +6,23 @@ use pandaflow::policy::restart_budget::RestartLimits;
 
 use super::OnProcessorFailure;
 
+/// Whether each attempt is timed for the histogram of processing times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HandlerTimes {
+    /// Yes. The default.
+    #[default]
+    Measured,
+    /// No: the histogram stays empty.
+    Unmeasured,
+}
+
 /// Limits of a runtime. Every default is a stated one.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     /// Threads that run tasks; as many as there are cores by default. 0 runs all on the calling thread (test kit).
     pub arbiters: usize,
+    /// Attempts of each processor at once, in place of what it declares; `None` by default.
+    pub concurrency: Option<NonZeroUsize>,
     /// Events of one task that are taken in and not settled, at most; 4,096 by default.
     pub in_flight_events: usize,
     /// Bytes of their records, at most; 8 MiB by default.
@@ -25,6 +37,10 @@ pub struct RuntimeConfig {
     pub restarts: RestartLimits,
     /// After how long an arbiter that doesn't turn is reported; 1 s by default, `None` never.
     pub blocked_arbiter_after: Option<Duration>,
+    /// How often the transport is asked how far each processor is behind; every second by default.
+    pub check_every: Duration,
+    /// Whether each attempt is timed; it is by default.
+    pub handler_times: HandlerTimes,
     /// What follows when a processor is over its budget; the process ends by default.
     pub on_processor_failure: OnProcessorFailure,
 }
@@ -33,6 +49,7 @@ impl Default for RuntimeConfig {
     fn default() -> Self {
         Self {
             arbiters: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            concurrency: None,
             in_flight_events: 4_096,
             in_flight_bytes: 8 << 20,
             settle_events: 1_000,
@@ -40,6 +57,8 @@ impl Default for RuntimeConfig {
             lease: Duration::from_secs(60),
             restarts: RestartLimits::default(),
             blocked_arbiter_after: Some(Duration::from_secs(1)),
+            check_every: Duration::from_secs(1),
+            handler_times: HandlerTimes::default(),
             on_processor_failure: OnProcessorFailure::default(),
         }
     }

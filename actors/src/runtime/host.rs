@@ -31,6 +31,7 @@ use self::assignee::{Routes, TaskAddr};
 use super::{
     arbiters::Arbiters,
     board::Board,
+    config::HandlerTimes,
     env::Env,
     pulse::Running,
     state_cache::StateCache,
@@ -54,7 +55,17 @@ pub(crate) struct Surroundings {
     pub(crate) cached_keys: std::num::NonZeroUsize,
     pub(crate) lease: Duration,
     pub(crate) restarts: RestartLimits,
+    /// Attempts of each processor at once, in place of what it declares.
+    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
+    pub(crate) handler_times: HandlerTimes,
     pub(crate) board: Board,
+}
+
+impl Surroundings {
+    /// How many attempts of a processor run at once.
+    fn concurrency(&self, declared: usize) -> usize {
+        self.concurrency.map_or(declared, std::num::NonZeroUsize::get)
+    }
 }
 
 /// Who the host is.
@@ -121,7 +132,7 @@ impl<P: StreamProcessor> Host<P> {
         let log = parts.surroundings.log.new(o!(
             "processor" => declaration.name, "namespace" => parts.namespace.to_string()));
         Self {
-            permits: Arc::new(Semaphore::new(declaration.concurrency)),
+            permits: Arc::new(Semaphore::new(parts.surroundings.concurrency(declaration.concurrency))),
             routes: Routes::default(),
             subscription: None,
             budgets: BTreeMap::new(),
@@ -301,6 +312,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
         let partition = acquired.owner.partition;
         let task =
             TaskKey { namespace: self.namespace.clone(), processor: declaration.name.into(), partition };
+        let concurrency = self.around.concurrency(declaration.concurrency);
         let entry = self.around.board.enter(task.clone());
         let telemetry = TaskTelemetry::new(
             self.around.services.metrics.clone(),
@@ -309,6 +321,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             task,
             acquired.ledger,
             self.mailbox,
+            self.around.handler_times,
         );
         let scope = Scope {
             namespace: self.namespace,
@@ -356,7 +369,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             demand: assignment.demand,
             limits: self.around.limits,
             host: self.host,
-            concurrency: declaration.concurrency,
+            concurrency,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The monitor: asks the transport once a second how far each processor is behind, and tells health, and the tasks for their metrics.
+//! The monitor: asks the transport at intervals how far each processor is behind, and tells health, and the tasks for their metrics.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,9 +10,6 @@ use tokio::sync::watch;
 
 use super::board::Board;
 use crate::{health::TaskKey, plan::Plan, services::Services};
-
-/// How often it asks.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A loop on the arbiter that started it.
 pub(super) struct Monitor {
@@ -35,12 +32,13 @@ impl Monitor {
         transport: Arc<dyn Transport>,
         services: Services,
         board: Board,
+        every: Duration,
     ) -> Self {
         let (stop, mut stopped) = watch::channel(false);
         let tasks = plan.processors.iter().map(|planned| (planned.group.clone(), planned.task())).collect();
         let watch = Watch { transport, services, board, tasks };
         actix_rt::spawn(async move {
-            let mut interval = tokio::time::interval(ASK_EVERY);
+            let mut interval = tokio::time::interval(every);
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {

@@ -104,6 +104,9 @@ pub(crate) enum HowTaskEnded {
     Failed(String),
 }
 
+/// A settlement on its way, and how it ended.
+type Settling = BoxFuture<'static, (u64, Result<(), Box<Unsettled>>)>;
+
 /// The actor.
 pub(crate) struct Task<P: StreamProcessor> {
     env: Rc<Env<P>>,
@@ -129,7 +132,7 @@ pub(crate) struct Task<P: StreamProcessor> {
     open: OpenSettlement,
     /// Settlements on their way, by number.
     under: BTreeMap<u64, Under>,
-    settling: FuturesUnordered<BoxFuture<'static, (u64, Result<(), Box<Unsettled>>)>>,
+    settling: FuturesUnordered<Settling>,
     next_settlement: u64,
     retry: settle::Retry,
     drainage: Option<Drainage>,

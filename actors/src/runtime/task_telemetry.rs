@@ -5,13 +5,15 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use pandaflow::{Timestamp, policy::ledger::Ledger};
 use tokio::time::Instant;
 
-use super::board::{Board, TaskEntry};
+use super::{
+    board::{Board, TaskEntry},
+    config::HandlerTimes,
+};
 use crate::{
     health::{HealthHandle, TaskKey},
     metrics::{Gauges, MetricsHandle, Telemetry},
@@ -28,6 +30,7 @@ pub(crate) struct TaskTelemetry {
     cut_at: Option<Instant>,
     /// Batches in the task's mailbox: counted up by who sends, down by who takes.
     mailbox: Arc<AtomicUsize>,
+    times: HandlerTimes,
 }
 
 impl TaskTelemetry {
@@ -38,8 +41,9 @@ impl TaskTelemetry {
         task: TaskKey,
         told: Ledger,
         mailbox: Arc<AtomicUsize>,
+        times: HandlerTimes,
     ) -> Self {
-        Self { metrics, board, entry, batch: Telemetry::new(task), told, cut_at: None, mailbox }
+        Self { metrics, board, entry, batch: Telemetry::new(task), told, cut_at: None, mailbox, times }
     }
 
     /// A batch was taken out of the mailbox.
@@ -85,9 +89,16 @@ impl TaskTelemetry {
         self.metrics.forget_task(self.batch.task.clone());
     }
 
+    /// When an attempt begins; `None` if it is not timed.
+    pub(crate) fn begin(&self) -> Option<Instant> {
+        (self.times == HandlerTimes::Measured).then(Instant::now)
+    }
+
     /// How long a handler took, for the type of its event.
-    pub(crate) fn attempted(&mut self, event_type: &'static str, took: Duration) {
-        self.batch.attempted(event_type, took);
+    pub(crate) fn attempted(&mut self, event_type: &'static str, began: Option<Instant>) {
+        if let Some(began) = began {
+            self.batch.attempted(event_type, began.elapsed());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The test kit: runs processors in process, on the memory transport and a clock under the test's control.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use pandaflow::{
@@ -54,7 +54,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// ```
 pub struct TestKit {
     runtime: Option<Runtime>,
-    program: Arc<Program>,
+    program: Rc<Program>,
     transport: MemoryTransport,
     clock: TestClock,
     namespace: Namespace,
@@ -102,7 +102,7 @@ impl TestKit {
         tokio::time::pause();
         let clock = TestClock::start();
         let transport = MemoryTransport::new(Arc::new(clock));
-        let program = Arc::new(program.in_some_namespace(Self::NAMESPACE));
+        let program = Rc::new(program.in_some_namespace(Self::NAMESPACE));
         let services = services(&transport);
         let config = RuntimeConfig { arbiters: 0, blocked_arbiter_after: None, ..config };
         let namespace = program.namespaces()[0].clone();
@@ -118,7 +118,7 @@ impl TestKit {
             self.services.clone(),
             Arc::new(self.clock),
             self.config.clone(),
-            slog_scope::logger(),
+            crate::logging::logger(),
         );
         self.runtime = Some(runtime.await?);
         Ok(())
@@ -292,7 +292,7 @@ impl TestKit {
             services,
             Arc::new(self.clock),
             self.config.clone(),
-            slog_scope::logger(),
+            crate::logging::logger(),
         );
         let second = second.await.expect("a second instance can be started");
         for topic in topics {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use pandaflow::{
-    EventId, Partition,
+    EventId, Partition, partition_of,
     policy::{ledger::Ledger, restart_budget::RestartLimits},
 };
 use pandaflow_actors::{LifecycleState, RuntimeConfig, testkit::TestKit};
@@ -120,6 +120,27 @@ async fn a_task_that_failed_and_whose_partition_was_taken_meanwhile_is_nobodys_f
     kit.transport().assign_again(&kit.group::<Worker>(), ZERO);
     kit.run_until_idle().await;
     assert_eq!(kit.state::<Worker>("ada").done, [0]);
+}
+
+#[actix::test]
+async fn a_claim_whose_owner_is_gone_holds_until_its_lease_ends_and_no_longer() {
+    let (mut kit, journal) = start().await;
+    let key_of = |partition| {
+        let mut keys = (0..).map(|no| format!("k{no}"));
+        keys.find(|key| partition_of(Some(key.as_bytes()), 6) == Partition(partition)).unwrap()
+    };
+    let now = kit.now();
+    let id = kit.send("jobs", Job::new(&key_of(0), 0, &[]).taking(3_000));
+    kit.advance(Duration::from_secs(1)).await;
+    // Its owner is gone for good; the same event comes in elsewhere.
+    kit.transport().lose(&kit.group::<Worker>(), ZERO);
+    kit.send_as("jobs", Job::new(&key_of(1), 1, &[]), id, now);
+    kit.advance(Duration::from_secs(50)).await;
+    assert_eq!(journal.started(), [(0, 1)], "nobody knows yet that the owner will not end it");
+    // The lease is 60 s.
+    kit.advance(Duration::from_secs(15)).await;
+    assert_eq!(journal.started(), [(0, 1), (1, 1)]);
+    assert_eq!(done(&kit, &key_of(1)), [1]);
 }
 
 #[actix::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use pandaflow::{
     Namespace,
-    settings::{self, Loader, Settings, Source},
+    settings::{self, Loader, Settings},
 };
 use pandaflow_actors::{
     EnvironmentError, PlanError,
@@ -133,11 +133,7 @@ pub fn data_folder(option: Option<PathBuf>) -> Result<PathBuf, EnvironmentError>
 /// Where the data lies by the settings.
 #[must_use]
 pub fn data_by(settings: &Settings) -> PathBuf {
-    let said = settings
-        .in_force()
-        .iter()
-        .any(|one| one.variable == "DATABASE__URL" && !matches!(one.source, Source::Default));
-    if said { settings.database.url.path().to_owned() } else { DATA_FOLDER.into() }
+    pandaflow_actors::data_folder(settings, Path::new(DATA_FOLDER))
 }
 
 /// Why the topics can't be told.

@@ -7,8 +7,8 @@ use super::{section::Checks, value::Value};
 crate::section! {
     /// When the program counts as ready and as alive.
     pub struct Health("HEALTH", check = timeout_fits) {
-        /// How often the checks run.
-        pub check_interval: Duration = "30s" in "100ms"..="1h",
+        /// How often the checks run, and lag is asked for.
+        pub check_interval: Duration = "5s" in "100ms"..="1h",
         /// How long one check may take before it counts as failed.
         pub timeout: Duration = "5s" in "10ms"..="10m",
         /// A partition that has lag and made no progress for this long is not alive.

@@ -79,7 +79,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
             "20000",
             "must not be more than RUNTIME__MAX_IN_FLIGHT_EVENTS, which is 10000",
         ),
-        ("HEALTH__TIMEOUT", "1m", "must not be longer than HEALTH__CHECK_INTERVAL, which is 30s"),
+        ("HEALTH__TIMEOUT", "1m", "must not be longer than HEALTH__CHECK_INTERVAL, which is 5s"),
         ("LOGGING__FILE", "yes", "neither true nor false; write true or false"),
         ("LOGGING__LEVEL", "loud", "none of the words; write critical, error, warning, info, debug or trace"),
         ("LOGGING__CHANNELS", "trading=debug,trading=info", "names trading twice; name it once"),

@@ -1,2 +1,32 @@
-//! Placeholder.
-fn main() {}
+//! `pandaflow-bench`: measures a workload and prints it beside its bound.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pandaflow_bench::Cli;
+
+#[actix::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.workload.options().json;
+    match pandaflow_bench::run(&cli.workload).await {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(report)) if json => match serde_json::to_string(&report) {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        },
+        Ok(Some(report)) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("pandaflow-bench: {error}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,104 @@
+//! What a run found, as JSON or as text.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    options::Ordering,
+    stage::Shape,
+    usage::{self, Spent},
+};
+
+/// A measured workload beside its bound.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Which workload.
+    pub workload: &'static str,
+    /// How many events.
+    pub n: u64,
+    /// Wall seconds until all were settled; the median of the rounds.
+    pub seconds: f64,
+    /// Events a second.
+    pub events_per_s: f64,
+    /// Seconds of processor time, user and system, of all threads.
+    pub cpu_s: f64,
+    /// The most memory that the process ever had resident, in MB of 2^20 bytes.
+    pub max_rss_mb: f64,
+    /// Seconds that the bound takes.
+    pub bound_seconds: f64,
+    /// Its rate, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_events_per_s: Option<f64>,
+    /// Processor time of the bound, where it was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_cpu_s: Option<f64>,
+    /// Transactions in which both sides wrote, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<usize>,
+    /// How far from the bound; see `target`.
+    pub ratio: f64,
+    /// What `ratio` is, and what it has to be.
+    pub target: &'static str,
+    /// Keys of the events.
+    pub keys: u64,
+    /// Handlers that may run at once.
+    pub concurrency: usize,
+    /// Which events wait for each other.
+    pub order: &'static str,
+    /// Partitions of the topic.
+    pub partitions: u32,
+    /// Threads that ran tasks.
+    pub arbiters: usize,
+    /// How often it was measured.
+    pub rounds: usize,
+}
+
+impl Report {
+    /// A report without a bound.
+    pub(crate) fn new(workload: &'static str, shape: &Shape, spent: Spent) -> Self {
+        let Shape { n, keys, concurrency, order, partitions, arbiters, rounds, .. } = *shape;
+        let order = Ordering::as_str(order);
+        let seconds = spent.wall.as_secs_f64();
+        Self {
+            workload,
+            n,
+            seconds,
+            events_per_s: n as f64 / seconds,
+            cpu_s: spent.cpu.as_secs_f64(),
+            max_rss_mb: usage::max_rss_mb(),
+            bound_seconds: 0.0,
+            bound_events_per_s: None,
+            bound_cpu_s: None,
+            transactions: None,
+            ratio: 0.0,
+            target: "",
+            keys,
+            concurrency,
+            order,
+            partitions,
+            arbiters,
+            rounds,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workload, n, keys, concurrency, order, partitions, arbiters, rounds, .. } = self;
+        writeln!(f, "{workload}: {n} events, {keys} keys, {partitions} partitions, order by {order}, concurrency {concurrency}, {arbiters} arbiters, {rounds} rounds")?;
+        writeln!(f, "  {:>9.3} s  {:>9.0} events/s  {:>7.3} cpu s  {:.0} MB at most", self.seconds, self.events_per_s, self.cpu_s, self.max_rss_mb)?;
+        write!(f, "  {:>9.3} s", self.bound_seconds)?;
+        if let (Some(rate), Some(cpu)) = (self.bound_events_per_s, self.bound_cpu_s) {
+            write!(f, "  {rate:>9.0} events/s  {cpu:>7.3} cpu s")?;
+        }
+        writeln!(f, "  the bound")?;
+        write!(f, "  ratio {:.3} ({})", self.ratio, self.target)
+    }
+}
+
+/// The middle one; of an even number, the lower of the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
+}
