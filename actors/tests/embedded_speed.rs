@@ -115,6 +115,35 @@ fn cpu_seconds() -> f64 {
     fields.map(|ticks| ticks.parse::<f64>().unwrap_or_default() / 100.0).sum()
 }
 
+fn bare_event(
+    connection: &mut SqliteConnection,
+    id: i64,
+    key: &[u8],
+    value: &[u8],
+    changed: Option<&Bytes>,
+) -> QueryResult<()> {
+    let row = (
+        log::id.eq(id),
+        log::appended_ms.eq(1_700_000_000_000),
+        log::timestamp_ms.eq(1_700_000_000_000),
+        log::crc.eq(4_000_000_000),
+        log::key.eq(Some(key)),
+        log::value.eq(Some(value)),
+        log::headers.eq(None::<&[u8]>),
+    );
+    diesel::insert_into(log::table).values(row).execute(connection)?;
+    if let Some(changed) = changed {
+        let row = (
+            state::group_id.eq(1),
+            state::key.eq(key),
+            state::crc.eq(4_000_000_000),
+            state::value.eq(&changed[..]),
+        );
+        replace_into(state::table).values(row).execute(connection)?;
+    }
+    Ok(())
+}
+
 /// One log row and one state row an event, and the progress of a partition, in transactions of `size` events.
 fn bare(folder: &Path, size: u64, with_state: bool) -> Rate {
     let mut connection = SqliteConnection::establish(folder.join("pandaflow.db").to_str().unwrap()).unwrap();
@@ -134,28 +163,9 @@ fn bare(folder: &Path, size: u64, with_state: bool) -> Rate {
                 for event in first..first + size {
                     let key = key(event);
                     let stream = pandaflow::partition_of(Some(key.as_bytes()), PARTITIONS).0 as usize;
-                    diesel::insert_into(log::table)
-                        .values((
-                            log::id.eq(((stream as i64 + 1) << 40) | next[stream]),
-                            log::appended_ms.eq(1_700_000_000_000),
-                            log::timestamp_ms.eq(1_700_000_000_000),
-                            log::crc.eq(4_000_000_000),
-                            log::key.eq(Some(key.as_bytes())),
-                            log::value.eq(Some(&record[..])),
-                            log::headers.eq(None::<&[u8]>),
-                        ))
-                        .execute(connection)?;
+                    let id = ((stream as i64 + 1) << 40) | next[stream];
                     next[stream] += 1;
-                    if with_state {
-                        replace_into(state::table)
-                            .values((
-                                state::group_id.eq(1),
-                                state::key.eq(key.as_bytes()),
-                                state::crc.eq(4_000_000_000),
-                                state::value.eq(&changed[..]),
-                            ))
-                            .execute(connection)?;
-                    }
+                    bare_event(connection, id, key.as_bytes(), &record, with_state.then_some(&changed))?;
                 }
                 replace_into(progress::table)
                     .values((
