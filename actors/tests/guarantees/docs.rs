@@ -27,7 +27,10 @@ fn every_test_that_the_documents_name_is_there() {
         assert!(named.len() >= least, "{document} names {} tests", named.len());
         for (file, test) in named {
             let code = std::fs::read_to_string(root.join(&file)).unwrap_or_default();
-            assert!(code.contains(&format!("fn {test}(")), "{document} names {file}::{test}, which isn't there");
+            assert!(
+                code.contains(&format!("fn {test}(")),
+                "{document} names {file}::{test}, which isn't there"
+            );
         }
     }
 }
