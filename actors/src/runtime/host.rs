@@ -191,8 +191,9 @@ impl<P: StreamProcessor> Host<P> {
             host,
         };
         let mailbox = seed.mailbox.clone();
-        let addr = start_on(&arbiter, move || Task::new(seed.parts(assignment)));
-        self.routes.put(partition, TaskAddr::new(epoch, addr, mailbox));
+        self.routes.start(partition, || {
+            TaskAddr::new(epoch, start_on(&arbiter, move || Task::new(seed.parts(assignment))), mailbox)
+        });
     }
 
     fn restart(&mut self, partition: Partition, epoch: Epoch, reason: &str, ctx: &mut Context<Self>) {

@@ -57,10 +57,12 @@ pub(super) struct Routes {
 impl Routes {
     const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-    /// From now on the task is found. One of an older epoch stops: its source told nobody that it was replaced. If
+    /// Starts a task and lets it be found. Both at once: it asks for records as soon as it runs, and what came before it
+    /// could be found would be lost to it. One of an older epoch stops: its source told nobody that it was replaced. If
     /// the partition has been taken away meanwhile, the task stops itself.
-    pub(super) fn put(&self, partition: Partition, task: TaskAddr) {
+    pub(super) fn start(&self, partition: Partition, start: impl FnOnce() -> TaskAddr) {
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        let task = start();
         if self.is_gone(partition, task.epoch) {
             task.lose.do_send(Lose);
         } else if let Some(former) = tasks.insert(partition, task) {
