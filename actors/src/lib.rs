@@ -31,8 +31,8 @@ pub use process::{Process, ProcessError};
 pub use program::Program;
 pub use publisher::Publisher;
 pub use runtime::{
-    ArbiterNews, HandlerTimes, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig, StartError,
-    StateError, decode_state,
+    ArbiterNews, HandlerTimes, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig,
+    StartError, StateError, decode_state,
 };
 pub use services::{Services, ServicesConfig};
 pub use signals::Signals;

@@ -1,4 +1,5 @@
 //! The embedded transport keeps the contract of a transport.
+#![cfg(feature = "embedded")]
 
 use std::sync::Arc;
 

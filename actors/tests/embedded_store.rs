@@ -1,5 +1,7 @@
 //! What the embedded store promises beyond the contract: it survives kills, refuses damaged files and leaves them as they
 //! are, keeps a second process out, settles in groups, and prunes.
+#![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
 #[path = "embedded_store/damage.rs"]
 mod damage;

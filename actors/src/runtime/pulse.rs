@@ -120,6 +120,8 @@ struct Seen {
     beats: u64,
     changed: Option<Instant>,
     blocked: bool,
+    /// What held it when that was told.
+    running: u32,
 }
 
 impl Seen {
@@ -132,11 +134,14 @@ impl Seen {
             return std::mem::take(&mut self.blocked).then_some(ArbiterNews::Turning { arbiter });
         }
         let since = now.duration_since(self.changed.unwrap_or(now));
-        if self.blocked || since < limit {
+        let running = pulse.running.load(Ordering::Relaxed);
+        // One that stood still for another reason, and then came to a handler that holds it, is told once more.
+        let told = self.blocked && (running == 0 || running == self.running);
+        if told || since < limit {
             return None;
         }
         self.blocked = true;
-        let running = pulse.running.load(Ordering::Relaxed);
+        self.running = running;
         let processor = running.checked_sub(1).and_then(|number| lock(names).get(&number).cloned());
         Some(ArbiterNews::Blocked { arbiter, processor, since })
     }
@@ -144,4 +149,29 @@ impl Seen {
 
 fn lock(names: &Names) -> MutexGuard<'_, BTreeMap<u32, String>> {
     names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handler_that_holds_an_arbiter_is_named_also_when_it_stood_still_before() {
+        let (pulse, names) = (Arc::new(Pulse::default()), Names::default());
+        lock(&names).insert(7, "risk in paper".into());
+        let running = Running::new(pulse.clone(), 7);
+        let mut seen = Seen::default();
+        let mut look = |pulse: &Pulse| match seen.look(0, pulse, &names, Duration::ZERO) {
+            Some(ArbiterNews::Blocked { processor, .. }) => processor.unwrap_or_else(|| "nobody".into()),
+            Some(ArbiterNews::Turning { .. }) => "turning".into(),
+            None => String::new(),
+        };
+        assert_eq!([look(&pulse), look(&pulse), look(&pulse)], ["", "nobody", ""]);
+        running.enter();
+        assert_eq!([look(&pulse), look(&pulse)], ["risk in paper", ""]);
+        running.leave();
+        assert_eq!(look(&pulse), "", "it has not turned yet");
+        pulse.beat();
+        assert_eq!([look(&pulse), look(&pulse)], ["turning", "nobody"]);
+    }
 }

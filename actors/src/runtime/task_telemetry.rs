@@ -1,10 +1,8 @@
 //! What a task tells metrics and health of itself: gathered in plain counters, told once a second.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use pandaflow::{Timestamp, policy::ledger::Ledger};

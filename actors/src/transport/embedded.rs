@@ -1,4 +1,42 @@
 //! The embedded transport: log, progress, state, dedup marks and dead letters in one SQLite file. No server.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join("data");
+//! use pandaflow_actors::transport::embedded::{EmbeddedConfig, EmbeddedTransport};
+//! let transport = EmbeddedTransport::open(folder, EmbeddedConfig::default())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Who does what
+//! - One **writer** thread changes the file. It takes what waits, up to [`EmbeddedConfig::transaction_rows`], and makes it
+//!   real in one transaction, so that many settlements share one wait for the disk (group commit). With
+//!   `synchronous=FULL` what is confirmed survives a power cut, and with more reason a `kill -9`.
+//! - Each **subscription** has a thread with a read-only connection. It is woken by commits and by demand and reads pages
+//!   of the log up to the demand.
+//! - Two **reader** threads: one for state and dedup marks, which events wait for, one for reports and tables.
+//!
+//! # What is kept
+//! - A settlement is written whole or not at all. One that fails is given back; those of the same owner that were called
+//!   meanwhile fail too, those of others are not touched.
+//! - Epochs are stored, one per group and partition, and rise with each [`acquire`]. A partition that was given back
+//!   settles nothing more.
+//! - Dedup leases are in memory, marks in the file. After a crash nobody handles anything, so no lease is missed.
+//! - A table is held in memory, one record a key, and changes right after the commit.
+//! - The file does not shrink; what is pruned makes room for what comes. Records that a group has not settled are
+//!   kept for ever, so a group that will never come back holds up the retention of its topics.
+//!
+//! # One process, sound files
+//! A lock file beside keeps a second process out; the kernel frees it when a process dies. Before the file is opened for
+//! writing it is checked, and a damaged one is refused and left as it is. Up to [`EmbeddedConfig::full_check_bytes`] every
+//! page and every row is looked at; every row carries a checksum, so that in a larger file damage is found
+//! when it is read, at the latest. One kind of damage can't be told from a power cut: a write-ahead log that is cut off, or
+//! whose last transaction is damaged, opens without what was lost. [`EmbeddedReport`] reads a folder from outside while
+//! a process runs on it.
+//!
+//! [`acquire`]: pandaflow::ports::SettlementStore::acquire
 
 mod admission;
 mod bell;

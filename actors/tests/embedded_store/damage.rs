@@ -64,7 +64,8 @@ fn refused(folder: &Path) -> String {
     let mut before = files(folder);
     let error = EmbeddedTransport::open(folder, EmbeddedConfig::default()).err().expect("it must be refused");
     let mut after = files(folder);
-    (before.remove("pandaflow.db.lock"), after.remove("pandaflow.db.lock"));
+    before.remove("pandaflow.db.lock");
+    after.remove("pandaflow.db.lock");
     assert!(before == after, "{:?} became {:?}", before.keys(), after.keys());
     assert!(!matches!(error, OpenError::InUse { .. } | OpenError::Io { .. }), "{error}");
     let message = error.to_string();

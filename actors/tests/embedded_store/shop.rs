@@ -55,8 +55,8 @@ impl Shop {
         block_on(self.transport.settlement().acquire(group.into(), Partition(partition), topics)).unwrap()
     }
 
-    pub(crate) fn settle(&self, settlement: Settlement) -> Result<(), Unsettled> {
-        block_on(self.transport.settlement().settle(settlement)).map_err(|unsettled| *unsettled)
+    pub(crate) fn settle(&self, settlement: Settlement) -> Result<(), Box<Unsettled>> {
+        block_on(self.transport.settlement().settle(settlement))
     }
 
     /// Appends records with numbers as values.

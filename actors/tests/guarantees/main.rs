@@ -3,6 +3,7 @@
 
 mod arbiters;
 mod attempts;
+mod docs;
 mod drain;
 mod faults;
 mod ids;

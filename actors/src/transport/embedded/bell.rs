@@ -192,10 +192,10 @@ impl Bells {
             return;
         }
         for (listened, bell) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            if listened.iter().any(|topic| topics.contains(topic)) {
-                if let Some(bell) = bell.upgrade() {
-                    bell.ring();
-                }
+            if listened.iter().any(|topic| topics.contains(topic))
+                && let Some(bell) = bell.upgrade()
+            {
+                bell.ring();
             }
         }
     }

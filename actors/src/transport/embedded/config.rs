@@ -18,8 +18,8 @@ pub struct EmbeddedConfig {
     pub queue_rows: usize,
     /// Settlements that wait for the writer hold at most as many bytes (default 256 MiB).
     pub queue_bytes: usize,
-    /// Up to this size (default 512 MiB) every page and every row of the file is checked at open; beyond, the
-    /// header, the schema, the small tables and the ends of the log are.
+    /// Up to this size (default 256 MiB) every page and every row of the file is checked at open, which takes
+    /// about a second for 120 MB; beyond, the header, the schema, the small tables and the ends of the log are.
     pub full_check_bytes: u64,
     /// The file grows to as many bytes at most (default: as far as the disk reaches). Beyond, settlements come
     /// back to be tried again.
@@ -42,7 +42,7 @@ impl Default for EmbeddedConfig {
             transaction_bytes: 16 << 20,
             queue_rows: 1_000_000,
             queue_bytes: 256 << 20,
-            full_check_bytes: 512 << 20,
+            full_check_bytes: 256 << 20,
             file_bytes: None,
             dead_letter_retention: Duration::from_secs(7 * 24 * 3600),
             tidy_every: Duration::from_secs(60),

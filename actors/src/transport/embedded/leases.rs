@@ -46,10 +46,10 @@ impl Leases {
     pub(super) fn end(&mut self, owner: &Owner, ids: &[EventId]) {
         let Some(group) = self.0.get_mut(&owner.group) else { return };
         for id in ids {
-            if let Entry::Occupied(lease) = group.by_id.entry(*id) {
-                if lease.get().is_of(owner) {
-                    lease.remove();
-                }
+            if let Entry::Occupied(lease) = group.by_id.entry(*id)
+                && lease.get().is_of(owner)
+            {
+                lease.remove();
             }
         }
     }

@@ -5,12 +5,19 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use super::OpenError;
 
 /// The name of the file in a data folder.
 const FILE_NAME: &str = "pandaflow.db";
+
+/// A lock that is held is tried again for a fifth of a second: a process that was just killed may not be quite gone, and
+/// one that is being started holds its parent's files for an instant.
+const LOCK_TRIES: u32 = 21;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The paths of one embedded transport.
 #[derive(Debug, Clone)]
@@ -60,10 +67,17 @@ impl Place {
             .write(true)
             .open(&path)
             .map_err(io(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(FolderLock { file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { folder: self.folder.clone() }),
-            Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+        let mut tries = LOCK_TRIES;
+        loop {
+            tries -= 1;
+            match file.try_lock() {
+                Ok(()) => return Ok(FolderLock { file }),
+                Err(TryLockError::WouldBlock) if tries > 0 => thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(OpenError::InUse { folder: self.folder.clone() });
+                }
+                Err(TryLockError::Error(source)) => return Err(OpenError::Io { path, source }),
+            }
         }
     }
 }

@@ -20,7 +20,12 @@ pub(super) trait Stop: Send + Sync {
 
 /// The reading threads of a transport.
 #[derive(Default)]
-pub(super) struct Threads(Mutex<Vec<(Arc<dyn Stop>, JoinHandle<()>)>>);
+pub(super) struct Threads(Mutex<Vec<Running>>);
+
+struct Running {
+    stop: Arc<dyn Stop>,
+    handle: JoinHandle<()>,
+}
 
 impl Threads {
     /// Runs `work` on a thread, until `stop` is told so.
@@ -32,16 +37,16 @@ impl Threads {
     ) -> io::Result<()> {
         let handle = spawn(name, work)?;
         let mut threads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.retain(|(_, handle)| !handle.is_finished());
-        threads.push((stop, handle));
+        threads.retain(|running| !running.handle.is_finished());
+        threads.push(Running { stop, handle });
         Ok(())
     }
 
     /// Stops all and waits for them.
     pub(super) fn stop(&self) {
         let threads = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        threads.iter().for_each(|(stop, _)| stop.stop());
-        for (_, handle) in threads {
+        threads.iter().for_each(|running| running.stop.stop());
+        for Running { handle, .. } in threads {
             join(handle);
         }
     }

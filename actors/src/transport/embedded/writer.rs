@@ -136,12 +136,13 @@ impl Desk {
 
     /// One small step of tidying, if one is due.
     fn tidy_when_due(&mut self) {
-        if self.tidying.due() <= Instant::now() {
-            if let Err(error) = self.tidying.step(&mut self.writer) {
-                log::warn!("tidying the embedded log: {}", error.message);
-                self.tidying.put_off(Duration::from_secs(60));
-                self.writer.reconnect();
-            }
+        if self.tidying.due() > Instant::now() {
+            return;
+        }
+        if let Err(error) = self.tidying.step(&mut self.writer) {
+            log::warn!("tidying the embedded log: {}", error.message);
+            self.tidying.put_off(Duration::from_secs(60));
+            self.writer.reconnect();
         }
     }
 }

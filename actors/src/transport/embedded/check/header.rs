@@ -70,7 +70,7 @@ impl Header {
                 "it has {bytes} bytes, but its header says {pages} pages of {page_bytes} bytes, which are {}",
                 pages * page_bytes
             )),
-            _ if bytes % page_bytes != 0 => {
+            _ if !bytes.is_multiple_of(*page_bytes) => {
                 Err(format!("it has {bytes} bytes, which are no whole pages of {page_bytes}"))
             }
             _ => Ok(()),

@@ -18,7 +18,7 @@ use crate::transport::embedded::{
     headers_codec,
     listeners::Listeners,
     log_id::log_id,
-    rows::{AttemptsRow, DedupRow, LogRow, NewDeadLetter, OwnerRow, ProgressRow, StateRow},
+    rows::{AttemptsRow, DedupRow, LogRow, NewDeadLetter, OwnerRow, ProgressRow, PutState},
     schema::{attempts, dead_letters, dedup, latest, log, owners, progress, state},
 };
 
@@ -172,14 +172,7 @@ impl<'a> Pen<'a> {
     ) -> QueryResult<()> {
         for StateChange { key, value } in changes {
             match value {
-                Some(value) => replace_into(state::table)
-                    .values((
-                        state::group_id.eq(group),
-                        state::key.eq(&key[..]),
-                        state::crc.eq(StateRow::checksum(group, key, value)),
-                        state::value.eq(&value[..]),
-                    ))
-                    .execute(connection)?,
+                Some(value) => PutState::new(group, key, value).execute(connection)?,
                 None => delete(state::table.find((group, &key[..]))).execute(connection)?,
             };
         }
