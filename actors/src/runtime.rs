@@ -12,6 +12,7 @@ mod host_seed;
 mod lanes;
 mod monitor;
 mod open_settlement;
+mod permits;
 mod pulse;
 mod seats;
 mod state_cache;

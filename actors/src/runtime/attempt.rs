@@ -167,13 +167,12 @@ async fn attempt<P: StreamProcessor>(
     delivery: &Delivery,
 ) -> Result<Effects<P::State>, Trouble> {
     let state = state_of(env, delivery).await?;
-    let _permit = match env.permits.try_acquire() {
-        Ok(permit) => permit,
-        Err(_) => match Box::pin(env.unless_draining(env.permits.acquire())).await? {
-            Ok(permit) => permit,
-            // The semaphore is closed when the processor stops.
-            Err(_) => return Err(Trouble::Draining),
-        },
+    let permit = match env.permits.at_once() {
+        Some(permit) => permit,
+        None => {
+            let waited = Box::pin(env.unless_draining(env.permits.wait())).await?;
+            waited.ok_or(Trouble::Draining)?
+        }
     };
     let mut own = match processor.take() {
         Some(own) => own,
@@ -185,6 +184,7 @@ async fn attempt<P: StreamProcessor>(
         let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
         Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await
     };
+    env.permits.end(permit);
     env.telemetry.borrow_mut().attempted(ctx.event_type(), began);
     let failure = match outcome {
         Ok(result) => {

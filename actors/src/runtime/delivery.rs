@@ -4,9 +4,14 @@ use std::ops::{Deref, DerefMut};
 
 use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket};
 
-/// A record that was taken in, until it has ended. It is handed on a dozen times on its way, so it is only a pointer.
+/// Boxes that are kept to be used again, at most: about 200 bytes each.
+const MOST_SPARE: usize = 1_024;
+/// A delivery that anybody sees has what it delivers.
+const FULL: &str = "a delivery is emptied only when it has ended";
+
+/// A record that was taken in, until it has ended. It is handed on a dozen times on its way, so it is a pointer.
 #[derive(Debug)]
-pub(crate) struct Delivery(Box<Delivered>);
+pub(crate) struct Delivery(Box<Option<Delivered>>);
 
 /// What a delivery points to.
 #[derive(Debug)]
@@ -25,22 +30,43 @@ pub(crate) struct Delivered {
     pub(crate) claimed: Option<EventId>,
 }
 
-impl Delivery {
-    pub(crate) fn new(delivered: Delivered) -> Self {
-        Self(Box::new(delivered))
-    }
-}
-
 impl Deref for Delivery {
     type Target = Delivered;
 
     fn deref(&self) -> &Delivered {
-        &self.0
+        (*self.0).as_ref().expect(FULL)
     }
 }
 
 impl DerefMut for Delivery {
     fn deref_mut(&mut self) -> &mut Delivered {
-        &mut self.0
+        (*self.0).as_mut().expect(FULL)
+    }
+}
+
+/// Makes deliveries, out of the boxes of those that have ended where it can.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    /// Empty ones.
+    spare: Vec<Delivery>,
+}
+
+impl Deliveries {
+    pub(crate) fn make(&mut self, delivered: Delivered) -> Delivery {
+        match self.spare.pop() {
+            Some(mut delivery) => {
+                *delivery.0 = Some(delivered);
+                delivery
+            }
+            None => Delivery(Box::new(Some(delivered))),
+        }
+    }
+
+    /// A delivery has ended.
+    pub(crate) fn end(&mut self, mut delivery: Delivery) {
+        if self.spare.len() < MOST_SPARE {
+            *delivery.0 = None;
+            self.spare.push(delivery);
+        }
     }
 }

@@ -33,7 +33,7 @@ use pandaflow::{
 use self::{drain::Drainage, intake::Prepared, settle::Under};
 use super::{
     attempt::{self, Ended, Work},
-    delivery::Delivery,
+    delivery::{Deliveries, Delivery},
     env::Env,
     lanes::{LaneNo, Lanes},
     open_settlement::OpenSettlement,
@@ -119,6 +119,7 @@ pub(crate) struct Task<P: StreamProcessor> {
     demand: Arc<dyn Demand>,
     limits: TaskLimits,
     host: Recipient<TaskEnded>,
+    deliveries: Deliveries,
     /// Batches before their claim, in order.
     intake: VecDeque<Vec<Delivery>>,
     /// Whether the first of them needs no claim, and its state is at hand.
@@ -171,6 +172,7 @@ impl<P: StreamProcessor> Task<P> {
             demand: parts.demand,
             limits: parts.limits,
             host: parts.host,
+            deliveries: Deliveries::default(),
             intake: VecDeque::new(),
             first_is_prepared: false,
             preparing: None,
@@ -205,6 +207,7 @@ impl<P: StreamProcessor> Task<P> {
                 break;
             }
         }
+        self.env.permits.end_turn();
         if left == 0 && self.can_go_on() {
             cx.waker().wake_by_ref();
         }

@@ -43,7 +43,7 @@ impl<P: StreamProcessor> Task<P> {
             };
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
-            deliveries.push(Delivery::new(Delivered {
+            deliveries.push(self.deliveries.make(Delivered {
                 input: batch.input,
                 ticket,
                 failed: failed.as_ref().map_or(0, |failed| failed.attempts),
