@@ -95,8 +95,9 @@ async fn a_settlement_that_is_refused_makes_its_task_start_over_and_loses_nothin
 async fn progress_never_passes_a_settlement_that_was_refused() {
     let (program, _) = worker_on_one_partition();
     let mut kit = TestKit::start(program.processor(|| Plain)).await;
-    // Its state is in memory from now on: nothing has to be waited for.
+    // Their state is in memory from now on: nothing has to be waited for.
     kit.send("jobs", Job::new("ada", 0, &[]));
+    kit.send("jobs", Job::new("bob", 0, &[]));
     kit.run_until_idle().await;
     kit.transport().faults().hold_settlements();
     kit.send("jobs", Job::new("ada", 1, &[]));
@@ -105,10 +106,14 @@ async fn progress_never_passes_a_settlement_that_was_refused() {
     kit.transport().faults().fail_settlements(2, SettleErrorKind::Refused);
     kit.transport().faults().release_settlements();
     // Comes in before the refusals have been read, and is handled in the same turn.
-    kit.send("jobs", Job::new("ada", 2, &[]));
+    kit.send("jobs", Job::new("bob", 2, &[]));
     kit.run_until_idle().await;
-    assert_eq!(kit.state::<Worker>("ada").done, [0, 1, 2]);
-    assert_eq!(kit.state::<Plain>("ada").done, [0, 1, 2]);
+    for states in [
+        ["ada", "bob"].map(|key| kit.state::<Worker>(key)),
+        ["ada", "bob"].map(|key| kit.state::<Plain>(key)),
+    ] {
+        assert_eq!(states.map(|work| work.done), [vec![0, 1], vec![0, 2]]);
+    }
 }
 
 #[actix::test]

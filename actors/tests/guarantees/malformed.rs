@@ -47,8 +47,10 @@ fn good(no: u64) -> String {
     GOOD.replace("NNNNNNNNNNNN", &format!("{no:012}"))
 }
 
-/// The kinds, each with how it is made of a good envelope.
-const KINDS: &[(&str, fn(String, u64) -> Vec<u8>)] = &[
+/// A kind of malformed record, and how one is made of a good envelope.
+type Kind = (&'static str, fn(String, u64) -> Vec<u8>);
+
+const KINDS: &[Kind] = &[
     ("empty payload", |_, _| Vec::new()),
     ("blank payload", |_, no| vec![b' '; no as usize % 9 + 1]),
     ("not UTF-8", |good, no| {

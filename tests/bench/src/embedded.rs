@@ -51,12 +51,12 @@ macro_rules! bookkeeper {
     ($name:ident, $order:tt) => {
         #[derive(StreamProcessor)]
         #[processor(
-            name = "bookkeeper",
-            input(topic = "payments", event = PaymentMade),
-            output(topic = "balances", event = BalanceChanged),
-            state = Balance,
-            order = $order
-        )]
+                            name = "bookkeeper",
+                            input(topic = "payments", event = PaymentMade),
+                            output(topic = "balances", event = BalanceChanged),
+                            state = Balance,
+                            order = $order
+                        )]
         pub(crate) struct $name(Till);
 
         impl Handle<PaymentMade> for $name {
@@ -123,7 +123,9 @@ async fn run_ours(file: &Path, shape: &Shape, round: usize) -> Result<(Spent, Ta
     match shape.order {
         Ordering::Key => framework::run(transport, shape, round, ByKey).await,
         Ordering::Partition => framework::run(transport, shape, round, ByPartition).await,
-        Ordering::None => Err(BenchError::Options("a processor with a state needs an order: key or partition")),
+        Ordering::None => {
+            Err(BenchError::Options("a processor with a state needs an order: key or partition"))
+        }
     }
 }
 
@@ -133,7 +135,8 @@ async fn publish(transport: &dyn Transport, shape: &Shape) -> Result<(), BenchEr
     let create = |name| TopicToCreate { topic: name, ..stage::topic_to_create(shape, &topic) };
     transport.create_topics(vec![create(topic.clone()), create(self::topic(BALANCES)?)]).await?;
     let source = pandaflow::TopicName::new("bench.drawn");
-    let mut publisher = Publisher::open(transport, Group::from("bench.publisher"), vec![source.clone()]).await?;
+    let mut publisher =
+        Publisher::open(transport, Group::from("bench.publisher"), vec![source.clone()]).await?;
     let mut payments = payments::draw(&topic, shape.n, shape.keys, shape.work)?.into_iter();
     loop {
         let page: Vec<Outgoing> = payments.by_ref().take(PUBLISHED_AT_ONCE).collect();

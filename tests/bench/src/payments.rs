@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::options::Work;
 
 /// The seed of all that is drawn.
-const SEED: u64 = 0x70616e_6461;
+const SEED: u64 = 0x70_616e_6461;
 /// When the first event happens: 2013-10-07T13:30:00Z. The others follow a millisecond apart.
 const BEGIN: i64 = 1_381_152_600_000;
 

@@ -86,8 +86,15 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { workload, n, keys, concurrency, order, partitions, arbiters, rounds, .. } = self;
-        writeln!(f, "{workload}: {n} events, {keys} keys, {partitions} partitions, order by {order}, concurrency {concurrency}, {arbiters} arbiters, {rounds} rounds")?;
-        writeln!(f, "  {:>9.3} s  {:>9.0} events/s  {:>7.3} cpu s  {:.0} MB at most", self.seconds, self.events_per_s, self.cpu_s, self.max_rss_mb)?;
+        writeln!(
+            f,
+            "{workload}: {n} events, {keys} keys, {partitions} partitions, order by {order}, concurrency {concurrency}, {arbiters} arbiters, {rounds} rounds"
+        )?;
+        writeln!(
+            f,
+            "  {:>9.3} s  {:>9.0} events/s  {:>7.3} cpu s  {:.0} MB at most",
+            self.seconds, self.events_per_s, self.cpu_s, self.max_rss_mb
+        )?;
         write!(f, "  {:>9.3} s", self.bound_seconds)?;
         if let (Some(rate), Some(cpu)) = (self.bound_events_per_s, self.bound_cpu_s) {
             write!(f, "  {rate:>9.0} events/s  {cpu:>7.3} cpu s")?;

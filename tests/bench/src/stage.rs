@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pandaflow::{Namespace, Record, SystemClock, TopicName, TopicSpec, ports::TopicToCreate, ports::Transport};
+use pandaflow::{
+    Namespace, Record, SystemClock, TopicName, TopicSpec, ports::TopicToCreate, ports::Transport,
+};
 use pandaflow_actors::transport::memory::MemoryTransport;
 
 use crate::{

@@ -40,7 +40,17 @@ fn embedded_tells_its_rate_beside_the_bare_loop_s() {
 fn delay_tells_its_time_beside_what_no_scheduler_could_beat() {
     for order in ["key", "partition", "none"] {
         let report = bench(&[
-            "delay", "--n", "40", "--keys", "5", "--work", "0ms..2ms", "--order", order, "--concurrency", "10",
+            "delay",
+            "--n",
+            "40",
+            "--keys",
+            "5",
+            "--work",
+            "0ms..2ms",
+            "--order",
+            order,
+            "--concurrency",
+            "10",
         ]);
         assert_complete(&report, "delay", 40);
         assert!(report["seconds"].as_f64() >= report["bound_seconds"].as_f64(), "{report}");

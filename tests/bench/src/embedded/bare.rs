@@ -7,8 +7,8 @@ use std::{
 };
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection,
-    connection::SimpleConnection, insert_into, replace_into,
+    BoolExpressionMethods, Connection, ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl,
+    SqliteConnection, connection::SimpleConnection, insert_into, replace_into,
 };
 use pandaflow::TopicName;
 
@@ -93,16 +93,20 @@ impl Rows {
     /// Reads the outputs of a topic, and the states, from an embedded log that nobody has open.
     pub(super) fn read(file: &Path, topic: &TopicName) -> Result<Self, BenchError> {
         let mut connection = open(file)?;
-        let topic: i32 =
-            topics::table.filter(topics::name.eq(topic.as_str())).select(topics::id).first(&mut connection)?;
+        let topic: i32 = topics::table
+            .filter(topics::name.eq(topic.as_str()))
+            .select(topics::id)
+            .first(&mut connection)?;
         let streams: Vec<i64> =
             streams::table.filter(streams::topic_id.eq(topic)).select(streams::id).load(&mut connection)?;
         // All rows of a transaction carry the same time of appending, and a commit takes longer than its unit.
         let mut by_time: BTreeMap<i64, Vec<Output>> = BTreeMap::new();
         for stream in streams {
             let (from, to) = (stream << OFFSET_BITS, (stream + 1) << OFFSET_BITS);
-            let rows: Vec<Output> =
-                log::table.filter(log::id.ge(from).and(log::id.lt(to))).order(log::id).load(&mut connection)?;
+            let rows: Vec<Output> = log::table
+                .filter(log::id.ge(from).and(log::id.lt(to)))
+                .order(log::id)
+                .load(&mut connection)?;
             for row in rows {
                 by_time.entry(row.1).or_default().push(row);
             }
