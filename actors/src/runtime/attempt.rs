@@ -31,8 +31,6 @@ pub(crate) struct Work<P> {
     /// The user's struct, if the lane has one.
     pub(crate) processor: Option<Box<P>>,
     pub(crate) delivery: Delivery,
-    /// What dedup said, if it was asked.
-    pub(crate) verdict: Option<Verdict>,
 }
 
 /// An event that has left its lane.
@@ -74,9 +72,9 @@ impl From<Draining> for Trouble {
 ///
 /// What is seldom waited for stands in boxes, here and below: every event has room for all that it could wait for.
 pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> Ended<P> {
-    let Work { lane, mut processor, mut delivery, verdict } = work;
+    let Work { lane, mut processor, mut delivery } = work;
     let mut broken = None;
-    let how = match claimed(&env, &delivery, verdict).await {
+    let how = match claimed(&env, &delivery).await {
         Ok(true) => handle(&env, &mut processor, &mut delivery, &mut broken).await,
         Ok(false) => How::Duplicate,
         Err(Draining) => How::GivenBack,
@@ -85,12 +83,8 @@ pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> E
 }
 
 /// Whether the event is ours to handle; waits for the end of another owner's lease.
-async fn claimed<P: StreamProcessor>(
-    env: &Env<P>,
-    delivery: &Delivery,
-    verdict: Option<Verdict>,
-) -> Result<bool, Draining> {
-    let (Some(mut verdict), Some(id)) = (verdict, delivery.claimed) else { return Ok(true) };
+async fn claimed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> Result<bool, Draining> {
+    let (Some(mut verdict), Some(id)) = (delivery.verdict, delivery.claimed) else { return Ok(true) };
     let mut wait = LEASE_BACKOFF.0;
     loop {
         match verdict {

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket};
+use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket, ports::Verdict};
 
 /// Boxes that are kept to be used again, at most: about 200 bytes each.
 const MOST_SPARE: usize = 1_024;
@@ -28,6 +28,8 @@ pub(crate) struct Delivered {
     pub(crate) first_failed: Option<Timestamp>,
     /// Its event's id, where dedup needed it.
     pub(crate) claimed: Option<EventId>,
+    /// What dedup said of it.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Deref for Delivery {

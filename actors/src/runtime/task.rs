@@ -120,11 +120,13 @@ pub(crate) struct Task<P: StreamProcessor> {
     limits: TaskLimits,
     host: Recipient<TaskEnded>,
     deliveries: Deliveries,
-    /// Batches before their claim, in order.
-    intake: VecDeque<Vec<Delivery>>,
-    /// Whether the first of them needs no claim, and its state is at hand.
-    first_is_prepared: bool,
-    /// The claim, or the loading of state, that the first of them waits for.
+    /// Batches as they came, in order.
+    intake: VecDeque<Batch>,
+    /// The batch that comes next into the lanes.
+    next_batch: Vec<Delivery>,
+    /// Whether it needs no claim, and its state is at hand.
+    next_is_prepared: bool,
+    /// The claim, or the loading of state, that it waits for.
     preparing: Option<LocalBoxFuture<'static, Prepared<P::State>>>,
     lanes: Lanes<P>,
     /// Where events begin.
@@ -174,7 +176,8 @@ impl<P: StreamProcessor> Task<P> {
             host: parts.host,
             deliveries: Deliveries::default(),
             intake: VecDeque::new(),
-            first_is_prepared: false,
+            next_batch: Vec::new(),
+            next_is_prepared: false,
             preparing: None,
             ready: VecDeque::new(),
             waiting: FuturesUnordered::new(),
@@ -239,10 +242,10 @@ impl<P: StreamProcessor> Task<P> {
     /// only what has to wait is kept.
     fn run_lane(&mut self, no: LaneNo) {
         let lane = self.lanes.lane(no);
-        let Some((delivery, verdict)) = lane.queue.pop_front() else { return };
+        let Some(delivery) = lane.queue.pop() else { return };
         lane.busy = true;
         let processor = lane.processor.take();
-        match self.seats.begin(Work { lane: no, processor, delivery, verdict }) {
+        match self.seats.begin(Work { lane: no, processor, delivery }) {
             Begun::Ended(ended) => self.end(ended),
             Begun::Waits(event) => {
                 self.began_to_wait = true;
@@ -252,13 +255,13 @@ impl<P: StreamProcessor> Task<P> {
     }
 
     /// Puts an event into its lane.
-    fn enqueue(&mut self, delivery: Delivery, verdict: Option<pandaflow::ports::Verdict>) {
+    fn enqueue(&mut self, delivery: Delivery) {
         let no = self.lanes.lane_of(delivery.record.key.as_ref());
         let lane = self.lanes.lane(no);
         if !lane.busy && lane.queue.is_empty() {
             self.ready.push_back(no);
         }
-        lane.queue.push_back((delivery, verdict));
+        lane.queue.push(delivery);
     }
 
     fn owner_partition(&self) -> Partition {
@@ -321,7 +324,7 @@ impl<P: StreamProcessor> Handler<Deliver> for Task<P> {
         self.env.telemetry.borrow().took_batch();
         if batch.epoch == self.env.owner.epoch
             && self.drainage.is_none()
-            && let Err(reason) = self.take_in(batch)
+            && let Err(reason) = self.take(batch)
         {
             self.finish(HowTaskEnded::Failed(reason), ctx);
         }
