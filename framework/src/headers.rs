@@ -31,6 +31,7 @@ impl Headers {
 
     /// All headers, in their order.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[Header] {
         self.0.as_deref().unwrap_or(&[])
     }
@@ -47,6 +48,7 @@ impl Headers {
 
     /// The bytes that they hold against a budget.
     #[must_use]
+    #[inline]
     pub fn size(&self) -> usize {
         self.as_slice()
             .iter()

@@ -38,6 +38,7 @@ impl Record {
 
     /// The bytes that this record holds against a budget: key, value and headers.
     #[must_use]
+    #[inline]
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len)
             + self.value.as_ref().map_or(0, Bytes::len)

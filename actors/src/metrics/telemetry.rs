@@ -102,7 +102,7 @@ impl Telemetry {
     pub fn attempted(&mut self, event_type: &'static str, took: Duration) {
         // A processor has a few types at most: looking through them is quicker than hashing.
         let place =
-            self.events.iter().position(|count| count.event_type == event_type).unwrap_or_else(|| {
+            self.events.iter().position(|count| is_same(count.event_type, event_type)).unwrap_or_else(|| {
                 self.events.push(EventCount { event_type, processing: Samples::default() });
                 self.events.len() - 1
             });
@@ -129,6 +129,11 @@ impl Telemetry {
         let next = Self { gauges: self.gauges, ..Self::new(self.task.clone()) };
         std::mem::replace(self, next)
     }
+}
+
+/// Whether two names are equal; mostly they are one.
+fn is_same(one: &'static str, other: &'static str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ async fn attempt<P: StreamProcessor>(
         None => build(env).map_err(Trouble::Failed)?,
     };
     let mut ctx = Context::<P>::new(env.scope.clone(), &delivery.record, delivery.failed + 1, state);
-    let began = env.telemetry.borrow().begin();
+    let began = env.telemetry.borrow_mut().begin();
     let outcome = {
         let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
         Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await

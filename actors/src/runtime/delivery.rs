@@ -4,6 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket, ports::Verdict};
 
+use super::lanes::LaneNo;
+
 /// Boxes that are kept to be used again, at most: about 200 bytes each.
 const MOST_SPARE: usize = 1_024;
 /// A delivery that anybody sees has what it delivers.
@@ -28,6 +30,8 @@ pub(crate) struct Delivered {
     pub(crate) first_failed: Option<Timestamp>,
     /// Its event's id, where dedup needed it.
     pub(crate) claimed: Option<EventId>,
+    /// Its lane.
+    pub(crate) lane: LaneNo,
     /// What dedup said of it.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -35,12 +39,14 @@ pub(crate) struct Delivered {
 impl Deref for Delivery {
     type Target = Delivered;
 
+    #[inline]
     fn deref(&self) -> &Delivered {
         (*self.0).as_ref().expect(FULL)
     }
 }
 
 impl DerefMut for Delivery {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Delivered {
         (*self.0).as_mut().expect(FULL)
     }
@@ -54,6 +60,7 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
+    #[inline]
     pub(crate) fn make(&mut self, delivered: Delivered) -> Delivery {
         match self.spare.pop() {
             Some(mut delivery) => {
@@ -65,6 +72,7 @@ impl Deliveries {
     }
 
     /// A delivery has ended.
+    #[inline]
     pub(crate) fn end(&mut self, mut delivery: Delivery) {
         if self.spare.len() < MOST_SPARE {
             *delivery.0 = None;

@@ -26,6 +26,7 @@ impl Permits {
     }
 
     /// A permit, if one is free.
+    #[inline]
     pub(crate) fn at_once(&self) -> Option<Permit> {
         let held = self.left.take().or_else(|| self.shared.clone().try_acquire_owned().ok())?;
         Some(Permit { held, turn: self.turn.get() })
@@ -39,6 +40,7 @@ impl Permits {
 
     /// An attempt has ended. One that began in this turn leaves its permit to the next; one that waited longer
     /// gives it back at once, to whoever waits for it.
+    #[inline]
     pub(crate) fn end(&self, permit: Permit) {
         if permit.turn == self.turn.get() {
             self.left.set(Some(permit.held));

@@ -41,10 +41,12 @@ impl Running {
         Self { pulse, processor: processor + 1 }
     }
 
+    #[inline]
     pub(crate) fn enter(&self) {
         self.pulse.running.store(self.processor, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn leave(&self) {
         self.pulse.running.store(0, Ordering::Relaxed);
     }

@@ -8,6 +8,7 @@ mod drain;
 mod ended;
 mod intake;
 mod settle;
+mod turn;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -20,7 +21,6 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, fut::ActorFuture};
 use futures_util::{
-    StreamExt,
     future::{BoxFuture, LocalBoxFuture},
     stream::FuturesUnordered,
 };
@@ -37,11 +37,9 @@ use super::{
     env::Env,
     lanes::{LaneNo, Lanes},
     open_settlement::OpenSettlement,
-    seats::{Begun, Seats, seats},
+    seats::{Seats, seats},
 };
 
-/// Events that are handled before the task lets its neighbours on the arbiter have a turn.
-const TURN: usize = 256;
 /// How often a task tells metrics and health what it did.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -124,10 +122,12 @@ pub(crate) struct Task<P: StreamProcessor> {
     intake: VecDeque<Batch>,
     /// The batch that comes next into the lanes.
     next_batch: Vec<Delivery>,
-    /// Whether it needs no claim, and its state is at hand.
+    /// Whether it has its claims, and its state is at hand.
     next_is_prepared: bool,
     /// The claim, or the loading of state, that it waits for.
     preparing: Option<LocalBoxFuture<'static, Prepared<P::State>>>,
+    /// Events that come into their lanes now.
+    entering: std::vec::IntoIter<Delivery>,
     lanes: Lanes<P>,
     /// Where events begin.
     seats: Box<dyn Seats<Work<P>, Ended<P>>>,
@@ -178,6 +178,7 @@ impl<P: StreamProcessor> Task<P> {
             intake: VecDeque::new(),
             next_batch: Vec::new(),
             next_is_prepared: false,
+            entering: Vec::new().into_iter(),
             preparing: None,
             ready: VecDeque::new(),
             waiting: FuturesUnordered::new(),
@@ -193,75 +194,6 @@ impl<P: StreamProcessor> Task<P> {
             barred: false,
             ended: false,
         }
-    }
-
-    /// One turn: whatever can go on, goes on.
-    fn turn(&mut self, cx: &mut PollContext<'_>) {
-        let mut left = TURN;
-        loop {
-            self.prepare(cx);
-            while let Poll::Ready(Some(Some(ended))) = self.waiting.poll_next_unpin(cx) {
-                self.end(ended);
-            }
-            left = self.run_ready(left);
-            // What has just begun to wait has to be polled once with a waker that wakes this task.
-            let again = std::mem::take(&mut self.began_to_wait) || (left > 0 && self.batch_may_follow());
-            if !again {
-                break;
-            }
-        }
-        self.env.permits.end_turn();
-        if left == 0 && self.can_go_on() {
-            cx.waker().wake_by_ref();
-        }
-        self.settle(cx);
-    }
-
-    /// Whether there are events that wait for nothing but their turn.
-    fn can_go_on(&self) -> bool {
-        !self.ready.is_empty() || self.batch_may_follow()
-    }
-
-    /// Runs idle lanes that have events, at most `budget` of these.
-    fn run_ready(&mut self, mut budget: usize) -> usize {
-        // Once it has failed, nothing may overtake the event that it failed at.
-        while budget > 0
-            && self.failure.is_none()
-            && let Some(lane) = self.ready.pop_front()
-        {
-            budget -= 1;
-            self.run_lane(lane);
-            if self.open.events >= self.limits.settle_events {
-                self.cut();
-            }
-        }
-        budget
-    }
-
-    /// Begins the next event of an idle lane. Most handlers end at once: the future is polled right here, and
-    /// only what has to wait is kept.
-    fn run_lane(&mut self, no: LaneNo) {
-        let lane = self.lanes.lane(no);
-        let Some(delivery) = lane.queue.pop() else { return };
-        lane.busy = true;
-        let processor = lane.processor.take();
-        match self.seats.begin(Work { lane: no, processor, delivery }) {
-            Begun::Ended(ended) => self.end(ended),
-            Begun::Waits(event) => {
-                self.began_to_wait = true;
-                self.waiting.push(event);
-            }
-        }
-    }
-
-    /// Puts an event into its lane.
-    fn enqueue(&mut self, delivery: Delivery) {
-        let no = self.lanes.lane_of(delivery.record.key.as_ref());
-        let lane = self.lanes.lane(no);
-        if !lane.busy && lane.queue.is_empty() {
-            self.ready.push_back(no);
-        }
-        lane.queue.push(delivery);
     }
 
     fn owner_partition(&self) -> Partition {

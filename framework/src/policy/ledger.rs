@@ -51,6 +51,7 @@ impl Ledger {
     }
 
     /// Ends one event that was in flight.
+    #[inline]
     pub fn settled(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Succeeded => &mut self.succeeded,

@@ -199,6 +199,7 @@ impl Watermark {
     }
 
     /// Takes in the record at `offset`, which must be above all that came in before.
+    #[inline]
     pub fn take_in(&mut self, offset: Offset) -> TakeIn {
         if offset < self.floor() {
             return TakeIn::Settled;
@@ -233,6 +234,7 @@ impl Watermark {
     }
 
     /// Settles a record. Settling it again changes nothing.
+    #[inline]
     pub fn settle(&mut self, ticket: Ticket) {
         match ticket.0.checked_sub(self.first) {
             None => self.old.settle(ticket.0),
@@ -246,6 +248,7 @@ impl Watermark {
         self.advance();
     }
 
+    #[inline]
     fn advance(&mut self) {
         if let Some((_, open)) = self.old.open.first_key_value() {
             // All below the oldest open record is settled, or was never there.

@@ -56,6 +56,7 @@ impl<P: StreamProcessor> Task<P> {
 
     fn waiting_to_start(&mut self) -> Vec<Delivery> {
         let mut waiting = self.lanes.give_up_waiting();
+        waiting.extend(self.entering.by_ref());
         self.intake.clear();
         // With its claim on the way, the batch that comes next comes back by itself.
         if self.preparing.is_none() {

@@ -36,30 +36,26 @@ impl<P: StreamProcessor> Task<P> {
         Ok(())
     }
 
-    /// Whether a batch may go into the lanes as soon as those have no event left that could begin.
+    /// Whether there is a batch whose turn comes when all before it have entered their lanes.
     pub(super) fn batch_may_follow(&self) -> bool {
-        let there = !self.next_batch.is_empty() || !self.intake.is_empty();
-        there && self.preparing.is_none() && self.failure.is_none()
+        self.preparing.is_none() && (!self.next_batch.is_empty() || !self.intake.is_empty())
     }
 
-    /// Brings batches into the lanes, in order: one at a time, so that its events are still in the processor's cache
-    /// when their lanes begin them. One at a time waits for its claims and its state, also ahead of its turn.
+    /// Lets batches enter their lanes, in order. While the events of one enter, the next one gets its claims and its
+    /// state; those behind it stay as they came, so that what is at work fits the processor's cache.
     pub(super) fn prepare(&mut self, cx: &mut PollContext<'_>) {
         loop {
             if let Some(preparing) = &mut self.preparing {
                 let std::task::Poll::Ready(prepared) = preparing.poll_unpin(cx) else { return };
                 self.preparing = None;
                 self.prepared(prepared);
-                continue;
             }
             if self.next_is_prepared {
-                if !self.ready.is_empty() {
+                if !self.entering.as_slice().is_empty() {
                     return;
                 }
                 self.next_is_prepared = false;
-                for delivery in std::mem::take(&mut self.next_batch) {
-                    self.enqueue(delivery);
-                }
+                self.entering = std::mem::take(&mut self.next_batch).into_iter();
             }
             if !self.take_in() {
                 return;
@@ -68,10 +64,10 @@ impl<P: StreamProcessor> Task<P> {
             let missing = missing_states(&self.env, &self.next_batch);
             if ids.is_none() && missing.is_empty() {
                 self.next_is_prepared = true;
-                continue;
+            } else {
+                self.env.cache.borrow_mut().begin_loading();
+                self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
             }
-            self.env.cache.borrow_mut().begin_loading();
-            self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
         }
     }
 
@@ -102,12 +98,15 @@ impl<P: StreamProcessor> Task<P> {
             };
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
+            let lane = self.lanes.lane_of(record.key.as_ref());
+            self.lanes.look_ahead(lane);
             self.next_batch.push(self.deliveries.make(Delivered {
                 input: batch.input,
                 ticket,
                 failed: failed.as_ref().map_or(0, |failed| failed.attempts),
                 first_failed: failed.map(|failed| failed.first_failed),
                 claimed: None,
+                lane,
                 verdict: None,
                 record,
             }));
@@ -123,19 +122,19 @@ impl<P: StreamProcessor> Task<P> {
             }
             cache.end_loading();
         }
-        let mut deliveries = std::mem::take(&mut self.next_batch);
         match prepared.verdicts {
             Ok(verdicts) if self.drainage.is_none() => {
-                let claimed = deliveries.iter_mut().filter(|delivery| delivery.claimed.is_some());
+                let claimed = self.next_batch.iter_mut().filter(|delivery| delivery.claimed.is_some());
                 for (delivery, verdict) in claimed.zip(verdicts.unwrap_or_default()) {
                     self.env.telemetry.borrow_mut().batch.judged(verdict);
                     delivery.verdict = Some(verdict);
                 }
-                for delivery in deliveries {
-                    self.enqueue(delivery);
-                }
+                self.next_is_prepared = true;
             }
-            _ => self.give_back(&deliveries),
+            _ => {
+                let deliveries = std::mem::take(&mut self.next_batch);
+                self.give_back(&deliveries);
+            }
         }
     }
 }
