@@ -37,7 +37,8 @@ pub struct Context<P: StreamProcessor> {
     changed: Option<P::State>,
     outputs: Vec<Outgoing>,
     filtered: bool,
-    broken: Option<Failure>,
+    /// In a box: it is large, and there seldom is one.
+    broken: Option<Box<Failure>>,
 }
 
 /// What is passed on from an event to those that it causes.
@@ -96,7 +97,7 @@ impl<P: StreamProcessor> Context<P> {
         if let Err(error) = self.stage(&event)
             && self.broken.is_none()
         {
-            self.broken = Some(error.into());
+            self.broken = Some(Box::new(error.into()));
         }
     }
 
@@ -229,7 +230,7 @@ impl<P: StreamProcessor> Context<P> {
     /// Something that it emitted could not be written.
     pub fn finish(self) -> Result<Effects<P::State>, Failure> {
         match self.broken {
-            Some(failure) => Err(failure),
+            Some(failure) => Err(*failure),
             None if self.filtered => Ok(Effects { state: None, outputs: Vec::new(), filtered: true }),
             None => Ok(Effects { state: self.changed, outputs: self.outputs, filtered: false }),
         }

@@ -25,6 +25,14 @@ use super::{
 /// The first and the longest wait before a claim that somebody holds is tried again.
 const LEASE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
+/// An event that is begun in its lane.
+pub(crate) struct Work<P> {
+    pub(crate) lane: LaneNo,
+    /// The user's struct, if the lane has one.
+    pub(crate) processor: Option<Box<P>>,
+    pub(crate) delivery: Delivery,
+}
+
 /// An event that has left its lane.
 pub(crate) struct Ended<P: StreamProcessor> {
     pub(crate) lane: LaneNo,
@@ -61,15 +69,12 @@ impl From<Draining> for Trouble {
 }
 
 /// Brings one event to its end. Attempts at it are made one after the other, so that its key keeps its order.
-pub(crate) async fn run<P: StreamProcessor>(
-    env: Rc<Env<P>>,
-    lane: LaneNo,
-    mut processor: Option<Box<P>>,
-    mut delivery: Delivery,
-    verdict: Option<Verdict>,
-) -> Ended<P> {
+///
+/// What is seldom waited for stands in boxes, here and below: every event has room for all that it could wait for.
+pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> Ended<P> {
+    let Work { lane, mut processor, mut delivery } = work;
     let mut broken = None;
-    let how = match claimed(&env, &delivery, verdict).await {
+    let how = match claimed(&env, &delivery).await {
         Ok(true) => handle(&env, &mut processor, &mut delivery, &mut broken).await,
         Ok(false) => How::Duplicate,
         Err(Draining) => How::GivenBack,
@@ -78,12 +83,8 @@ pub(crate) async fn run<P: StreamProcessor>(
 }
 
 /// Whether the event is ours to handle; waits for the end of another owner's lease.
-async fn claimed<P: StreamProcessor>(
-    env: &Env<P>,
-    delivery: &Delivery,
-    verdict: Option<Verdict>,
-) -> Result<bool, Draining> {
-    let (Some(mut verdict), Some(id)) = (verdict, delivery.claimed) else { return Ok(true) };
+async fn claimed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> Result<bool, Draining> {
+    let (Some(mut verdict), Some(id)) = (delivery.verdict, delivery.claimed) else { return Ok(true) };
     let mut wait = LEASE_BACKOFF.0;
     loop {
         match verdict {
@@ -91,10 +92,11 @@ async fn claimed<P: StreamProcessor>(
             Verdict::Done => return Ok(false),
             Verdict::Leased { until } => {
                 // Whoever holds the lease is seldom at it until its end.
-                env.wait(until.since(env.clock.now()).clamp(LEASE_BACKOFF.0, wait)).await?;
+                Box::pin(env.wait(until.since(env.clock.now()).clamp(LEASE_BACKOFF.0, wait))).await?;
                 wait = (wait * 2).min(LEASE_BACKOFF.1);
                 let claim = || env.dedup.claim(claim_of(env, vec![id]));
-                verdict = env.ask("dedup", claim).await?.first().copied().unwrap_or(Verdict::Fresh);
+                let asked = Box::pin(env.ask("dedup", claim)).await?;
+                verdict = asked.first().copied().unwrap_or(Verdict::Fresh);
             }
         }
     }
@@ -135,13 +137,13 @@ async fn handle<P: StreamProcessor>(
                 env.telemetry.borrow_mut().batch.retries += 1;
                 let wait = wait.max(rebuild);
                 slog::info!(env.log, "attempt failed: trying again"; "topic" => %delivery.record.topic, "partition" => delivery.record.partition.0, "offset" => delivery.record.offset.0, "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
-                if env.wait(wait).await.is_err() {
+                if Box::pin(env.wait(wait)).await.is_err() {
                     return How::GivenBack;
                 }
             }
             Next::GiveUp => {
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
-                return match file(env, delivery, failure, tries).await {
+                return match Box::pin(file(env, delivery, failure, tries)).await {
                     Ok(filing) => How::DeadLettered(filing),
                     // The attempt is not counted, as after a crash: without its letter its failure is not known, so that
                     // the last attempt has to be made again, and not one more.
@@ -159,13 +161,12 @@ async fn attempt<P: StreamProcessor>(
     delivery: &Delivery,
 ) -> Result<Effects<P::State>, Trouble> {
     let state = state_of(env, delivery).await?;
-    let _permit = match env.permits.try_acquire() {
-        Ok(permit) => permit,
-        Err(_) => match env.unless_draining(env.permits.acquire()).await? {
-            Ok(permit) => permit,
-            // The semaphore is closed when the processor stops.
-            Err(_) => return Err(Trouble::Draining),
-        },
+    let permit = match env.permits.at_once() {
+        Some(permit) => permit,
+        None => {
+            let waited = Box::pin(env.unless_draining(env.permits.wait())).await?;
+            waited.ok_or(Trouble::Draining)?
+        }
     };
     let mut own = match processor.take() {
         Some(own) => own,
@@ -177,6 +178,7 @@ async fn attempt<P: StreamProcessor>(
         let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
         Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await
     };
+    env.permits.end(permit);
     env.telemetry.borrow_mut().attempted(ctx.event_type(), began);
     let failure = match outcome {
         Ok(result) => {
@@ -239,7 +241,7 @@ async fn state_of<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> Resu
         return Ok(state);
     }
     let load = || env.states.load(env.owner.group.clone(), env.owner.partition, vec![key.clone()]);
-    let stored = env.ask("state", load).await?.pop().flatten();
+    let stored = Box::pin(env.ask("state", load)).await?.pop().flatten();
     let state = match stored {
         Some(bytes) => state_row::decode(&key, Env::<P>::DECLARATION.state_version, &bytes)
             .map(Rc::new)

@@ -1,10 +1,21 @@
 //! A delivery: a record on its way through a task.
 
-use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket};
+use std::ops::{Deref, DerefMut};
 
-/// A record that was taken in, until it has ended.
+use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket, ports::Verdict};
+
+/// Boxes that are kept to be used again, at most: about 200 bytes each.
+const MOST_SPARE: usize = 1_024;
+/// A delivery that anybody sees has what it delivers.
+const FULL: &str = "a delivery is emptied only when it has ended";
+
+/// A record that was taken in, until it has ended. It is handed on a dozen times on its way, so it is a pointer.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct Delivery(Box<Option<Delivered>>);
+
+/// What a delivery points to.
+#[derive(Debug)]
+pub(crate) struct Delivered {
     /// The record.
     pub(crate) record: Record,
     /// The index of its input in the declaration.
@@ -17,4 +28,47 @@ pub(crate) struct Delivery {
     pub(crate) first_failed: Option<Timestamp>,
     /// Its event's id, where dedup needed it.
     pub(crate) claimed: Option<EventId>,
+    /// What dedup said of it.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl Deref for Delivery {
+    type Target = Delivered;
+
+    fn deref(&self) -> &Delivered {
+        (*self.0).as_ref().expect(FULL)
+    }
+}
+
+impl DerefMut for Delivery {
+    fn deref_mut(&mut self) -> &mut Delivered {
+        (*self.0).as_mut().expect(FULL)
+    }
+}
+
+/// Makes deliveries, out of the boxes of those that have ended where it can.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    /// Empty ones.
+    spare: Vec<Delivery>,
+}
+
+impl Deliveries {
+    pub(crate) fn make(&mut self, delivered: Delivered) -> Delivery {
+        match self.spare.pop() {
+            Some(mut delivery) => {
+                *delivery.0 = Some(delivered);
+                delivery
+            }
+            None => Delivery(Box::new(Some(delivered))),
+        }
+    }
+
+    /// A delivery has ended.
+    pub(crate) fn end(&mut self, mut delivery: Delivery) {
+        if self.spare.len() < MOST_SPARE {
+            *delivery.0 = None;
+            self.spare.push(delivery);
+        }
+    }
 }

@@ -17,11 +17,11 @@ use pandaflow::{
 };
 use slog::Logger;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::Notify,
     time::Instant,
 };
 
-use super::{board::TaskEntry, pulse::Running, state_cache::StateCache, task_telemetry::TaskTelemetry};
+use super::{board::TaskEntry, permits::Permits, pulse::Running, state_cache::StateCache, task_telemetry::TaskTelemetry};
 use crate::{
     dead_letters::DeadLetterHandle,
     dedup::DedupHandle,
@@ -38,7 +38,7 @@ pub(crate) struct Env<P: StreamProcessor> {
     pub(crate) factory: Arc<dyn Fn() -> P + Send + Sync>,
     pub(crate) policy: RetryPolicy,
     /// Attempts of this processor that may run at once in this process.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: Permits,
     pub(crate) states: Arc<dyn StateStore>,
     pub(crate) cache: RefCell<StateCache<P::State>>,
     /// What a key without a stored state has.

@@ -14,7 +14,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context as PollContext, Poll, Waker},
+    task::{Context as PollContext, Poll},
     time::Duration,
 };
 
@@ -32,11 +32,12 @@ use pandaflow::{
 
 use self::{drain::Drainage, intake::Prepared, settle::Under};
 use super::{
-    attempt::{self, Ended},
-    delivery::Delivery,
+    attempt::{self, Ended, Work},
+    delivery::{Deliveries, Delivery},
     env::Env,
     lanes::{LaneNo, Lanes},
     open_settlement::OpenSettlement,
+    seats::{Begun, Seats, seats},
 };
 
 /// Events that are handled before the task lets its neighbours on the arbiter have a turn.
@@ -118,15 +119,22 @@ pub(crate) struct Task<P: StreamProcessor> {
     demand: Arc<dyn Demand>,
     limits: TaskLimits,
     host: Recipient<TaskEnded>,
-    /// Batches before their claim, in order.
-    intake: VecDeque<Vec<Delivery>>,
-    /// The claim, or the loading of state, that the first of them waits for.
+    deliveries: Deliveries,
+    /// Batches as they came, in order.
+    intake: VecDeque<Batch>,
+    /// The batch that comes next into the lanes.
+    next_batch: Vec<Delivery>,
+    /// Whether it needs no claim, and its state is at hand.
+    next_is_prepared: bool,
+    /// The claim, or the loading of state, that it waits for.
     preparing: Option<LocalBoxFuture<'static, Prepared<P::State>>>,
     lanes: Lanes<P>,
+    /// Where events begin.
+    seats: Box<dyn Seats<Work<P>, Ended<P>>>,
     /// Lanes that are idle and have events.
     ready: VecDeque<LaneNo>,
     /// Events whose handler waits for something.
-    waiting: FuturesUnordered<LocalBoxFuture<'static, Ended<P>>>,
+    waiting: FuturesUnordered<LocalBoxFuture<'static, Option<Ended<P>>>>,
     /// Whether some of them have not been polled since they began to wait.
     began_to_wait: bool,
     open: OpenSettlement,
@@ -154,8 +162,10 @@ impl<P: StreamProcessor> Task<P> {
             .into_iter()
             .filter_map(|failed| Some(((place(&failed.topic)?, failed.offset), failed)))
             .collect();
+        let env = parts.env.clone();
         Self {
             lanes: Lanes::new(order, parts.concurrency),
+            seats: seats(move |work| attempt::run(env.clone(), work)),
             env: parts.env,
             inputs: parts.inputs,
             ledger: parts.ledger,
@@ -164,7 +174,10 @@ impl<P: StreamProcessor> Task<P> {
             demand: parts.demand,
             limits: parts.limits,
             host: parts.host,
+            deliveries: Deliveries::default(),
             intake: VecDeque::new(),
+            next_batch: Vec::new(),
+            next_is_prepared: false,
             preparing: None,
             ready: VecDeque::new(),
             waiting: FuturesUnordered::new(),
@@ -184,22 +197,29 @@ impl<P: StreamProcessor> Task<P> {
 
     /// One turn: whatever can go on, goes on.
     fn turn(&mut self, cx: &mut PollContext<'_>) {
-        self.prepare(cx);
         let mut left = TURN;
         loop {
-            while let Poll::Ready(Some(ended)) = self.waiting.poll_next_unpin(cx) {
+            self.prepare(cx);
+            while let Poll::Ready(Some(Some(ended))) = self.waiting.poll_next_unpin(cx) {
                 self.end(ended);
             }
             left = self.run_ready(left);
             // What has just begun to wait has to be polled once with a waker that wakes this task.
-            if !std::mem::take(&mut self.began_to_wait) {
+            let again = std::mem::take(&mut self.began_to_wait) || (left > 0 && self.batch_may_follow());
+            if !again {
                 break;
             }
         }
-        if left == 0 && !self.ready.is_empty() {
+        self.env.permits.end_turn();
+        if left == 0 && self.can_go_on() {
             cx.waker().wake_by_ref();
         }
         self.settle(cx);
+    }
+
+    /// Whether there are events that wait for nothing but their turn.
+    fn can_go_on(&self) -> bool {
+        !self.ready.is_empty() || self.batch_may_follow()
     }
 
     /// Runs idle lanes that have events, at most `budget` of these.
@@ -222,14 +242,12 @@ impl<P: StreamProcessor> Task<P> {
     /// only what has to wait is kept.
     fn run_lane(&mut self, no: LaneNo) {
         let lane = self.lanes.lane(no);
-        let Some((delivery, verdict)) = lane.queue.pop_front() else { return };
+        let Some(delivery) = lane.queue.pop() else { return };
         lane.busy = true;
         let processor = lane.processor.take();
-        let mut event: LocalBoxFuture<'static, Ended<P>> =
-            Box::pin(attempt::run(self.env.clone(), no, processor, delivery, verdict));
-        match event.as_mut().poll(&mut PollContext::from_waker(Waker::noop())) {
-            Poll::Ready(ended) => self.end(ended),
-            Poll::Pending => {
+        match self.seats.begin(Work { lane: no, processor, delivery }) {
+            Begun::Ended(ended) => self.end(ended),
+            Begun::Waits(event) => {
                 self.began_to_wait = true;
                 self.waiting.push(event);
             }
@@ -237,13 +255,13 @@ impl<P: StreamProcessor> Task<P> {
     }
 
     /// Puts an event into its lane.
-    fn enqueue(&mut self, delivery: Delivery, verdict: Option<pandaflow::ports::Verdict>) {
+    fn enqueue(&mut self, delivery: Delivery) {
         let no = self.lanes.lane_of(delivery.record.key.as_ref());
         let lane = self.lanes.lane(no);
         if !lane.busy && lane.queue.is_empty() {
             self.ready.push_back(no);
         }
-        lane.queue.push_back((delivery, verdict));
+        lane.queue.push(delivery);
     }
 
     fn owner_partition(&self) -> Partition {
@@ -306,7 +324,7 @@ impl<P: StreamProcessor> Handler<Deliver> for Task<P> {
         self.env.telemetry.borrow().took_batch();
         if batch.epoch == self.env.owner.epoch
             && self.drainage.is_none()
-            && let Err(reason) = self.take_in(batch)
+            && let Err(reason) = self.take(batch)
         {
             self.finish(HowTaskEnded::Failed(reason), ctx);
         }

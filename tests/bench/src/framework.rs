@@ -16,8 +16,9 @@ use crate::{
     usage::{Spent, Stopwatch},
 };
 
-/// How often to look whether all is settled.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often to look whether all is settled: as a part of the time since the start, so that looking is seldom and what
+/// it misses is little.
+const LOOK_AFTER: u32 = 200;
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +84,8 @@ pub(crate) async fn run<P: StreamProcessor>(
     let stopwatch = Stopwatch::start();
     let runtime = Runtime::start(&program, transport, services, Arc::new(SystemClock), config, log).await?;
     while settled(&runtime).await? < shape.n {
-        tokio::time::sleep(LOOK_EVERY).await;
+        let pause = stopwatch.spent().wall / LOOK_AFTER;
+        tokio::time::sleep(pause.clamp(Duration::from_millis(1), Duration::from_millis(50))).await;
     }
     let spent = stopwatch.spent();
     runtime.drain(Duration::from_secs(30)).await;

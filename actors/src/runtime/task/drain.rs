@@ -56,9 +56,11 @@ impl<P: StreamProcessor> Task<P> {
 
     fn waiting_to_start(&mut self) -> Vec<Delivery> {
         let mut waiting = self.lanes.give_up_waiting();
-        // The first batch may be with its claim: it comes back by itself.
-        let kept = usize::from(self.preparing.is_some()).min(self.intake.len());
-        waiting.extend(self.intake.drain(kept..).flatten());
+        self.intake.clear();
+        // With its claim on the way, the batch that comes next comes back by itself.
+        if self.preparing.is_none() {
+            waiting.append(&mut self.next_batch);
+        }
         waiting
     }
 }

@@ -69,6 +69,7 @@ impl<P: StreamProcessor> Task<P> {
         self.inputs[delivery.input].1.settle(delivery.ticket);
         self.open.events += 1;
         self.open.bytes += delivery.record.size();
+        self.deliveries.end(delivery);
     }
 
     /// Un-counts events that were taken in and not handled: they come again.

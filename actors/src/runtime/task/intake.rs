@@ -13,7 +13,7 @@ use pandaflow::{
 use super::Task;
 use crate::runtime::{
     attempt::{claim_of, keeps_state, peek_id},
-    delivery::Delivery,
+    delivery::{Delivered, Delivery},
     env::{Draining, Env},
     state_row,
 };
@@ -27,42 +27,23 @@ pub(super) struct Prepared<S> {
 }
 
 impl<P: StreamProcessor> Task<P> {
-    /// Takes a batch in: counts it, and leaves out what was settled before.
-    pub(super) fn take_in(&mut self, batch: Batch) -> Result<(), String> {
-        let Some((topic, watermark)) = self.inputs.get_mut(batch.input) else {
+    /// Takes a batch: it waits for its turn as it came.
+    pub(super) fn take(&mut self, batch: Batch) -> Result<(), String> {
+        if batch.input >= self.inputs.len() {
             return Err(format!("its source delivered input {}, which it doesn't have", batch.input));
-        };
-        let mut deliveries = Vec::with_capacity(batch.records.len());
-        let (mut settled, mut settled_bytes) = (0, 0);
-        for record in batch.records {
-            debug_assert_eq!(*topic, record.topic);
-            let TakeIn::New(ticket) = watermark.take_in(record.offset) else {
-                settled += 1;
-                settled_bytes += record.size();
-                continue;
-            };
-            let failed =
-                if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
-            deliveries.push(Delivery {
-                input: batch.input,
-                ticket,
-                failed: failed.as_ref().map_or(0, |failed| failed.attempts),
-                first_failed: failed.map(|failed| failed.first_failed),
-                claimed: None,
-                record,
-            });
         }
-        if settled > 0 {
-            self.demand.request(settled, settled_bytes);
-        }
-        self.ledger.consumed(deliveries.len() as u64);
-        if !deliveries.is_empty() {
-            self.intake.push_back(deliveries);
-        }
+        self.intake.push_back(batch);
         Ok(())
     }
 
-    /// Brings batches into the lanes, in order; one at a time waits for its claims and its state.
+    /// Whether a batch may go into the lanes as soon as those have no event left that could begin.
+    pub(super) fn batch_may_follow(&self) -> bool {
+        let there = !self.next_batch.is_empty() || !self.intake.is_empty();
+        there && self.preparing.is_none() && self.failure.is_none()
+    }
+
+    /// Brings batches into the lanes, in order: one at a time, so that its events are still in the processor's cache
+    /// when their lanes begin them. One at a time waits for its claims and its state, also ahead of its turn.
     pub(super) fn prepare(&mut self, cx: &mut PollContext<'_>) {
         loop {
             if let Some(preparing) = &mut self.preparing {
@@ -71,18 +52,67 @@ impl<P: StreamProcessor> Task<P> {
                 self.prepared(prepared);
                 continue;
             }
-            let Some(first) = self.intake.front_mut() else { return };
-            let ids = claim_ids::<P>(first);
-            let missing = missing_states(&self.env, first);
-            if ids.is_none() && missing.is_empty() {
-                for delivery in self.intake.pop_front().unwrap_or_default() {
-                    self.enqueue(delivery, None);
+            if self.next_is_prepared {
+                if !self.ready.is_empty() {
+                    return;
                 }
+                self.next_is_prepared = false;
+                for delivery in std::mem::take(&mut self.next_batch) {
+                    self.enqueue(delivery);
+                }
+            }
+            if !self.take_in() {
+                return;
+            }
+            let ids = claim_ids::<P>(&mut self.next_batch);
+            let missing = missing_states(&self.env, &self.next_batch);
+            if ids.is_none() && missing.is_empty() {
+                self.next_is_prepared = true;
                 continue;
             }
             self.env.cache.borrow_mut().begin_loading();
             self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
         }
+    }
+
+    /// Takes the next batch in: counts it, and leaves out what was settled before. Whether there is one.
+    fn take_in(&mut self) -> bool {
+        while self.next_batch.is_empty() {
+            let Some(batch) = self.intake.pop_front() else { return false };
+            let (settled, bytes) = self.take_in_batch(batch);
+            if settled > 0 {
+                self.demand.request(settled, bytes);
+            }
+            self.ledger.consumed(self.next_batch.len() as u64);
+        }
+        true
+    }
+
+    /// Makes deliveries of what is new; tells how many records, and bytes, were settled before.
+    fn take_in_batch(&mut self, batch: Batch) -> (usize, usize) {
+        let (mut settled, mut bytes) = (0, 0);
+        let (topic, watermark) = &mut self.inputs[batch.input];
+        self.next_batch.reserve_exact(batch.records.len());
+        for record in batch.records {
+            debug_assert_eq!(*topic, record.topic);
+            let TakeIn::New(ticket) = watermark.take_in(record.offset) else {
+                settled += 1;
+                bytes += record.size();
+                continue;
+            };
+            let failed =
+                if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
+            self.next_batch.push(self.deliveries.make(Delivered {
+                input: batch.input,
+                ticket,
+                failed: failed.as_ref().map_or(0, |failed| failed.attempts),
+                first_failed: failed.map(|failed| failed.first_failed),
+                claimed: None,
+                verdict: None,
+                record,
+            }));
+        }
+        (settled, bytes)
     }
 
     fn prepared(&mut self, prepared: Prepared<P::State>) {
@@ -93,27 +123,19 @@ impl<P: StreamProcessor> Task<P> {
             }
             cache.end_loading();
         }
-        let Some(deliveries) = self.intake.pop_front() else { return };
-        if self.drainage.is_some() {
-            return self.give_back(&deliveries);
-        }
+        let mut deliveries = std::mem::take(&mut self.next_batch);
         match prepared.verdicts {
-            Ok(Some(verdicts)) => {
-                let mut verdicts = verdicts.into_iter();
+            Ok(verdicts) if self.drainage.is_none() => {
+                let claimed = deliveries.iter_mut().filter(|delivery| delivery.claimed.is_some());
+                for (delivery, verdict) in claimed.zip(verdicts.unwrap_or_default()) {
+                    self.env.telemetry.borrow_mut().batch.judged(verdict);
+                    delivery.verdict = Some(verdict);
+                }
                 for delivery in deliveries {
-                    let verdict = delivery.claimed.and_then(|_| verdicts.next());
-                    if let Some(verdict) = verdict {
-                        self.env.telemetry.borrow_mut().batch.judged(verdict);
-                    }
-                    self.enqueue(delivery, verdict);
+                    self.enqueue(delivery);
                 }
             }
-            Ok(None) => {
-                for delivery in deliveries {
-                    self.enqueue(delivery, None);
-                }
-            }
-            Err(Draining) => self.give_back(&deliveries),
+            _ => self.give_back(&deliveries),
         }
     }
 }

@@ -56,7 +56,7 @@ impl<P: StreamProcessor> Task<P> {
             self.try_again(cx);
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
-            if self.ready.is_empty()
+            if !self.can_go_on()
                 || self.failure.is_some()
                 || self.open.events >= self.limits.settle_events
             {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 use pandaflow::{Offset, Outgoing, Partition, Record, TopicName};
 
@@ -27,6 +27,9 @@ impl Wake {
     }
 }
 
+/// Bytes that are allocated at a time for keys and values.
+const CHUNK: usize = 64 << 10;
+
 /// One partition of one topic.
 pub(super) struct Log {
     /// A copy of this partition's own, so that two partitions' records don't count references in one place.
@@ -38,9 +41,26 @@ pub(super) struct Log {
 #[derive(Default)]
 struct Inside {
     records: Vec<Record>,
+    /// Where the next keys and values go.
+    chunk: Chunk,
     readers: Vec<Weak<Reader>>,
     /// Kept once the topic is looked up as a table.
     latest: Option<HashMap<Bytes, Record>>,
+}
+
+/// Memory for keys and values, one after the other: who reads a log finds them where he expects the next, and counts
+/// references for all of a chunk in one place.
+#[derive(Default)]
+struct Chunk(BytesMut);
+
+impl Chunk {
+    fn keep(&mut self, bytes: &[u8]) -> Bytes {
+        if self.0.capacity() < bytes.len() {
+            self.0 = BytesMut::with_capacity(CHUNK.max(bytes.len()));
+        }
+        self.0.extend_from_slice(bytes);
+        self.0.split().freeze()
+    }
 }
 
 impl Log {
@@ -56,8 +76,8 @@ impl Log {
             partition: self.partition,
             offset: Offset(inside.records.len() as u64),
             timestamp: outgoing.timestamp,
-            key: outgoing.key,
-            value: outgoing.value,
+            key: outgoing.key.map(|key| inside.chunk.keep(&key)),
+            value: outgoing.value.map(|value| inside.chunk.keep(&value)),
             headers: outgoing.headers,
         };
         let offset = record.offset;

@@ -13,8 +13,9 @@ use pandaflow::{
 
 use super::{lock::Lock, log::Log};
 
-/// Records handed over in one call at most, so that several inputs take turns.
-const PAGE: usize = 512;
+/// Records handed over in one call at most, so that several inputs take turns, and so that they are still in the
+/// processor's cache when they are handled.
+const PAGE: usize = 256;
 
 pub(super) struct Reader {
     epoch: Epoch,
