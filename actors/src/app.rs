@@ -76,7 +76,7 @@ enum Command {
     /// List and show events that were given up on
     DeadLetters {
         /// The folder that the data lies in
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", global = true)]
         data: Option<PathBuf>,
         #[command(subcommand)]
         command: DeadLettersCommand,
@@ -147,9 +147,11 @@ impl App {
         events: impl IntoIterator<Item = E>,
     ) -> Self {
         let events: Vec<E> = events.into_iter().collect();
+        let place = self.seeds.len();
         self.seeds.push(Box::new(move |program, app, namespace| {
             let name = program.topic_name(topic, namespace);
-            let source = format!("{app}.published.{name}");
+            // Each call has a source of its own, so that none takes another's events for published.
+            let source = format!("{app}.published.{place}.{name}");
             let now = Timestamp::from(chrono::Utc::now());
             let root = |(ordinal, event)| {
                 let id = EventId::of_source(&source, ordinal, Timestamp(0));
@@ -198,6 +200,11 @@ impl App {
     }
 
     async fn run(&self, run: Run) -> ExitCode {
+        // First of all, so that a signal at any time drains.
+        let signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(error) => return cli::refuse(format_args!("signals can't be listened for: {error}")),
+        };
         let settings = match read_settings(&self.loader) {
             Ok(settings) => Arc::new(settings),
             Err(error) => return cli::refuse(error),
@@ -218,7 +225,7 @@ impl App {
             Err(error) => return cli::refuse(error),
         };
         let code = match self.seed(&program, &*transport).await {
-            Ok(()) => wait(&process, run.until_idle).await,
+            Ok(()) => wait(&process, &signals, run.until_idle).await,
             Err(reason) => cli::refuse(reason),
         };
         let in_time = process.drain().await;
@@ -249,11 +256,7 @@ impl App {
 }
 
 /// Waits for the end of a run: a signal, a failure, or that there is nothing more to do.
-async fn wait(process: &Process, until_idle: bool) -> ExitCode {
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return cli::refuse(format_args!("signals can't be listened for: {error}")),
-    };
+async fn wait(process: &Process, signals: &Signals, until_idle: bool) -> ExitCode {
     let runtime = process.runtime();
     let idle = async {
         while !until_idle || !runtime.is_idle().await.unwrap_or(false) {
@@ -264,7 +267,7 @@ async fn wait(process: &Process, until_idle: bool) -> ExitCode {
         () = signals.first() => ExitCode::SUCCESS,
         () = idle => ExitCode::SUCCESS,
         reason = runtime.failed() => {
-            eprintln!("error: {reason}");
+            cli::warn(format_args!("error: {reason}"));
             ExitCode::FAILURE
         }
     }

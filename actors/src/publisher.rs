@@ -50,6 +50,18 @@ impl Publisher {
         self.published.get(source).map_or(0, |next| next.0)
     }
 
+    /// Publishes again what came back. Others that were handed over behind it came back as well: each has to be
+    /// published again, in its order.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn publish_again(
+        &self,
+        unsettled: Unsettled,
+    ) -> impl Future<Output = Result<(), Box<Unsettled>>> + Send + 'static + use<> {
+        self.store.settle(unsettled.settlement)
+    }
+
     /// Publishes the next events of the sources; `from` tells how many of each are among them. The future
     /// resolves when they are real. Several may be under way; they become real in the order of the calls.
     ///

@@ -167,7 +167,10 @@ impl Runtime {
     /// # Errors
     /// The transport can't tell.
     pub async fn is_idle(&self) -> Result<bool, StoreError> {
-        Ok(self.lag().await?.iter().all(|lag| lag.records() == 0))
+        let lags = self.lag().await?;
+        // A group that has not joined yet has no lag to tell, and everything still before it.
+        let joined = self.groups().iter().all(|group| lags.iter().any(|lag| lag.group == *group));
+        Ok(joined && lags.iter().all(|lag| lag.records() == 0))
     }
 
     /// Where every processor is in its life; empty once the runtime has ended.

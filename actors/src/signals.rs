@@ -47,7 +47,7 @@ async fn wait(mut terminate: Signal, mut interrupt: Signal, came: watch::Sender<
     either(&mut terminate, &mut interrupt).await;
     came.send_replace(true);
     either(&mut terminate, &mut interrupt).await;
-    eprintln!("a second signal: stopping at once; what was under way comes again in the next run");
+    crate::cli::warn("a second signal: stopping at once; what was under way comes again in the next run");
     process::exit(STOPPED_AT_ONCE);
 }
 

@@ -16,12 +16,12 @@ use pandaflow::{
     ports::{AttemptChange, Owner, StateStore},
 };
 use slog::Logger;
-use tokio::{
-    sync::Notify,
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-use super::{board::TaskEntry, permits::Permits, pulse::Running, state_cache::StateCache, task_telemetry::TaskTelemetry};
+use super::{
+    board::TaskEntry, permits::Permits, pulse::Running, state_cache::StateCache,
+    task_telemetry::TaskTelemetry,
+};
 use crate::{
     dead_letters::DeadLetterHandle,
     dedup::DedupHandle,

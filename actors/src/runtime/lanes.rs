@@ -84,6 +84,8 @@ impl<P> Lanes<P> {
             Order::Key => {
                 // The same on every run, and unlike the partitioner's murmur2, so that the keys of one partition spread
                 // over all lanes.
+                // No key and an empty one are the same.
+                let key = key.map_or(&[][..], |key| &key[..]);
                 let hash = FixedState::with_seed(LANE_SEED).hash_one(key);
                 let lanes = self.lanes.len() as u64;
                 usize::try_from(hash % lanes).unwrap_or(0)

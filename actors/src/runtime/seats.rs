@@ -24,9 +24,7 @@ pub(crate) trait Seats<W, T> {
 }
 
 /// Seats for the futures that `make` makes.
-pub(crate) fn seats<W, F: Future + 'static>(
-    make: impl Fn(W) -> F + 'static,
-) -> Box<dyn Seats<W, F::Output>> {
+pub(crate) fn seats<W, F: Future + 'static>(make: impl Fn(W) -> F + 'static) -> Box<dyn Seats<W, F::Output>> {
     Box::new(OfOneKind { make, free: None })
 }
 

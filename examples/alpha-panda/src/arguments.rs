@@ -47,7 +47,7 @@ pub enum Command {
     /// List and show events that were given up on
     DeadLetters {
         /// The folder that the data lies in
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", global = true)]
         data: Option<PathBuf>,
         /// What to do with them.
         #[command(subcommand)]

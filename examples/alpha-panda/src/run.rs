@@ -4,7 +4,7 @@ mod progress;
 mod publish;
 mod report;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use pandaflow::{Namespace, ports::Transport, settings::Settings};
 use pandaflow_actors::{
@@ -74,6 +74,9 @@ fn prepare(options: &RunOptions) -> Result<Prepared, String> {
         logging::start(&settings, "alpha-panda", Console::stderr()).map_err(|error| error.to_string())?;
     let data = options.data.clone().unwrap_or_else(|| data_by(&settings));
     if options.fresh {
+        // What could still refuse the run comes before anything is deleted.
+        let bind = settings.api.bind;
+        drop(TcpListener::bind(bind).map_err(|error| format!("API__BIND={bind}: {error}"))?);
         EmbeddedTransport::remove(&data).map_err(|error| error.to_string())?;
     }
     let config = EmbeddedConfig::by(&settings);
@@ -88,32 +91,40 @@ async fn go(options: &RunOptions, prepared: &Prepared, signals: &Signals) -> Res
         .await
         .map_err(|error| error.to_string())?;
     slog::info!(logging::logger(), "serving health and metrics"; "address" => %process.http().addr());
-    let feed =
-        FeedPublisher::start(&**transport, &prepared.files).await.map_err(|error| error.to_string())?;
     let mut progress = Progress::new(prepared.files.iter().map(|file| file.lines).sum());
-    let mut end = follow(&process, &feed, signals, &mut progress).await;
-    feed.stop().await;
-    if !process.drain().await && end != End::Interrupted {
-        end = End::Failed("not everything ended within RUNTIME__SHUTDOWN_DEADLINE".into());
+    let mut faults = Vec::new();
+    let (feed, end) = match FeedPublisher::start(&**transport, &prepared.files).await {
+        Ok(feed) => {
+            let end = follow(&process, &feed, signals, &mut progress).await;
+            feed.stop().await;
+            (Some(feed), end)
+        }
+        Err(error) => (None, End::Failed(error.to_string())),
+    };
+    if let End::Failed(reason) = &end {
+        faults.push(reason.clone());
+    }
+    if !process.drain().await {
+        faults.push("not everything ended within RUNTIME__SHUTDOWN_DEADLINE".to_owned());
     }
     progress.finish();
-    let report = Report::read(prepared, &feed, began.elapsed()).await;
-    process.end().await;
-    let report = report.map_err(|error| error.to_string())?;
-    report.print(options.json);
-    Ok(code(&end, &report))
-}
-
-fn code(end: &End, report: &Report) -> ExitCode {
-    let faults = match end {
-        End::Failed(reason) => vec![reason.clone()],
-        End::Done => report.faults(),
-        End::Interrupted => report.imbalances(),
+    let report = match &feed {
+        Some(feed) => Report::read(prepared, feed, began.elapsed()).await.map_err(|error| error.to_string()),
+        None => Err("there is no report".to_owned()),
     };
+    process.end().await;
+    let printed = report.and_then(|report| {
+        faults.extend(if end == End::Done { report.faults() } else { report.imbalances() });
+        report.text(options.json).map(|text| cli::print(&text)).map_err(|error| error.to_string())
+    });
+    let printed = printed.unwrap_or_else(|error| {
+        faults.push(error);
+        ExitCode::FAILURE
+    });
     for fault in &faults {
-        eprintln!("error: {fault}");
+        cli::warn(format_args!("error: {fault}"));
     }
-    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if faults.is_empty() { printed } else { ExitCode::FAILURE })
 }
 
 /// Follows the run to its end.

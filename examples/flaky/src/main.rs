@@ -1,4 +1,5 @@
 //! Retries and a dead letter: what may pass is tried again in order, what can't be mended is put aside.
+//! See what was given up on by `cargo run -p flaky -- dead-letters list`.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -61,7 +62,6 @@ impl Handle<ParcelSent> for Delivery {
 async fn main() -> ExitCode {
     let parcels = [("elm street", 0), ("oak street", 2), ("nowhere", 0), ("ash street", 99)]
         .map(|(address, rings)| ParcelSent { address: address.into(), rings });
-    println!("see what was given up on by: cargo run -p flaky -- dead-letters list");
     App::new("flaky").processor(|_| Delivery).publish("parcels.sent", parcels).main().await
 }
 

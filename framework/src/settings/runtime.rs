@@ -57,15 +57,15 @@ crate::section! {
         /// How long an arbiter may stand still before the processor that blocks it is reported.
         pub blocked_arbiter_after: Duration = "1s" in "10ms"..="10m",
         /// Most events that one task (a processor on one partition) holds; at the limit its source pauses.
-        pub max_in_flight_events: usize = "10000" in "1"..="10000000",
+        pub max_in_flight_events: usize = "4096" in "1"..="10000000",
         /// Most bytes of keys, payloads and headers that one task holds; at the limit its source pauses.
-        pub max_in_flight_bytes: ByteSize = "64MB" in "64KB"..="64GB",
+        pub max_in_flight_bytes: ByteSize = "8MB" in "64KB"..="64GB",
         /// Keys whose state one task keeps in memory over its store.
         pub state_cache_keys: usize = "10000" in "1"..="100000000",
         /// Most events that one settlement takes together.
         pub settle_max_events: usize = "1000" in "1"..="100000",
         /// How often a lane may be rebuilt within the window before the failure escalates.
-        pub restarts_max: u32 = "5" in "0"..="1000",
+        pub restarts_max: u32 = "10" in "0"..="1000",
         /// The window of the restart budget.
         pub restarts_window: Duration = "1m" in "1s"..="1d",
         /// The wait before the first restart; it doubles with each one after.

@@ -51,12 +51,12 @@ macro_rules! bookkeeper {
     ($name:ident, $order:tt) => {
         #[derive(StreamProcessor)]
         #[processor(
-                            name = "bookkeeper",
-                            input(topic = "payments", event = PaymentMade),
-                            output(topic = "balances", event = BalanceChanged),
-                            state = Balance,
-                            order = $order
-                        )]
+                                                    name = "bookkeeper",
+                                                    input(topic = "payments", event = PaymentMade),
+                                                    output(topic = "balances", event = BalanceChanged),
+                                                    state = Balance,
+                                                    order = $order
+                                                )]
         pub(crate) struct $name(Till);
 
         impl Handle<PaymentMade> for $name {

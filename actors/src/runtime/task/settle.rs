@@ -56,10 +56,7 @@ impl<P: StreamProcessor> Task<P> {
             self.try_again(cx);
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
-            if !self.can_go_on()
-                || self.failure.is_some()
-                || self.open.events >= self.limits.settle_events
-            {
+            if !self.can_go_on() || self.failure.is_some() || self.open.events >= self.limits.settle_events {
                 self.cut();
             }
             // A settlement that was just handed over has to be polled once to wake us.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write, io::IsTerminal, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pandaflow::ports::Lag;
+use pandaflow_actors::cli;
 use tokio::time::Instant;
 
 /// How often a plain line is written.
@@ -53,7 +54,7 @@ impl Progress {
             }
             None if Instant::now() >= self.line_at => {
                 self.line_at = Instant::now() + LINE_EVERY;
-                eprintln!("progress: {through}/{} ticks, {text}", self.total);
+                cli::warn(format_args!("progress: {through}/{} ticks, {text}", self.total));
             }
             None => {}
         }

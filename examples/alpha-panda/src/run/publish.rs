@@ -7,11 +7,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use pandaflow::{
     EventId, Group, Outgoing, Timestamp, TopicName,
-    ports::{StoreError, Transport},
+    ports::{SettleErrorKind, StoreError, Transport, Unsettled},
 };
 use pandaflow_actors::Publisher;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -22,6 +23,8 @@ use crate::feed::{Feed, FeedTick, FileSummary};
 const BATCH: usize = 1_000;
 /// Batches that wait to be published, at most: the reader waits then.
 const WAITING: usize = 4;
+/// The first and the longest wait before ticks that did not become real are published again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Who puts ticks on the log, in their envelopes.
 const SOURCE: &str = "alpha-panda-feed";
 
@@ -131,13 +134,34 @@ async fn publish(
             (count, publisher.publish(ticks, sources.iter().cloned().zip(counts)))
         });
         if let Some((count, settled)) = std::mem::replace(&mut under_way, next) {
-            match settled.await {
+            match insist(&publisher, settled.await, &shared).await {
                 Ok(()) => shared.published.fetch_add(count, Ordering::Relaxed),
                 Err(unsettled) => return shared.fail(format!("the feed: {}", unsettled.error)),
             };
         }
         if ended {
             return shared.done.store(!shared.stop.load(Ordering::Relaxed), Ordering::Release);
+        }
+    }
+}
+
+/// Publishes again what a store could not take, such as on a full disk, until it does or the run ends.
+async fn insist(
+    publisher: &Publisher,
+    mut result: Result<(), Box<Unsettled>>,
+    shared: &Shared,
+) -> Result<(), Box<Unsettled>> {
+    let mut wait = BACKOFF.0;
+    loop {
+        match result {
+            Err(unsettled)
+                if unsettled.error.kind == SettleErrorKind::Retry && !shared.stop.load(Ordering::Relaxed) =>
+            {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(BACKOFF.1);
+                result = publisher.publish_again(*unsettled).await;
+            }
+            result => return result,
         }
     }
 }

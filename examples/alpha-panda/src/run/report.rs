@@ -2,12 +2,12 @@
 
 mod text;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use pandaflow::{
     Group, TopicName,
     policy::ledger::Ledger,
-    ports::{Lag, StoreError},
+    ports::{Lag, StoreError, TableView},
     trading::{AccountKey, MarketTick, Price},
 };
 use pandaflow_actors::{StateError, decode_state};
@@ -127,7 +127,7 @@ impl Report {
     }
 
     async fn read_accounts(&mut self, prepared: &Prepared) -> Result<(), ReportError> {
-        let prices = latest_prices(prepared).await?;
+        let ticks = prepared.transport.tables().open(TopicName::new("market.ticks")).await?;
         for namespace in &prepared.namespaces {
             let states = prepared.transport.states();
             for (key, bytes) in states.scan(prepared.program.group("execution", namespace)).await? {
@@ -139,9 +139,8 @@ impl Report {
             for (key, bytes) in states.scan(prepared.program.group("portfolio", namespace)).await? {
                 let Some(mut account) = decode_state::<Book>(&key, 1, &bytes)?.account else { continue };
                 let key = String::from_utf8_lossy(&key).into_owned();
-                let instrument = key.parse::<AccountKey>().ok().map(|key| key.instrument_token.to_string());
-                if let Some(price) = instrument.and_then(|instrument| prices.get(&instrument)) {
-                    account.mark(*price);
+                if let Some(price) = latest_price(&*ticks, &key)? {
+                    account.mark(price);
                 }
                 self.accounts.push(AccountRow {
                     namespace: namespace.to_string(),
@@ -167,6 +166,18 @@ impl Report {
                 self.feed.events, self.lines
             ));
         }
+        for (row, settled) in self.ledger.iter().zip(&self.settled) {
+            // Everything is settled, so nothing is above the watermarks, and an event more or less was lost or done twice.
+            if row.in_flight > 0 || row.ledger.ended() != *settled {
+                faults.push(format!(
+                    "{} in {} ended {} events, {} in flight, and its watermarks stand at {settled}",
+                    row.processor,
+                    row.namespace,
+                    row.ledger.ended(),
+                    row.in_flight
+                ));
+            }
+        }
         if self.behind > 0 {
             faults.push(format!("{} events are not settled", self.behind));
         }
@@ -191,32 +202,20 @@ impl Report {
         faults
     }
 
-    /// Prints it on standard output.
-    pub(super) fn print(&self, json: bool) {
-        if json {
-            match serde_json::to_string(self) {
-                Ok(json) => println!("{json}"),
-                Err(error) => eprintln!("error: the report can't be written: {error}"),
-            }
-        } else {
-            print!("{}", text::text(self));
-        }
+    /// The report for people, or as one JSON object.
+    pub(super) fn text(&self, json: bool) -> Result<String, serde_json::Error> {
+        if json { Ok(serde_json::to_string(self)? + "\n") } else { Ok(text::text(self)) }
     }
 }
 
-/// The latest price of each instrument, by its token.
-async fn latest_prices(prepared: &Prepared) -> Result<BTreeMap<String, Price>, ReportError> {
-    let ticks = prepared.transport.tables().open(TopicName::new("market.ticks")).await?;
-    let mut prices = BTreeMap::new();
-    for file in &prepared.files {
-        let token = file.instrument_token().to_string();
-        if let Some(record) = ticks.latest(token.as_bytes())
-            && let Some(value) = &record.value
-        {
-            let tick = pandaflow::EventEnvelope::<MarketTick>::decode(value)
-                .map_err(|error| ReportError::Tick(token.clone(), error))?;
-            prices.insert(token, tick.data.last_price);
-        }
+/// The latest price of an account's instrument; `None` if no tick of it was ever published.
+fn latest_price(ticks: &dyn TableView, account: &str) -> Result<Option<Price>, ReportError> {
+    let Ok(key) = account.parse::<AccountKey>() else { return Ok(None) };
+    let token = key.instrument_token.to_string();
+    let Some(record) = ticks.latest(token.as_bytes()) else { return Ok(None) };
+    let Some(value) = &record.value else { return Ok(None) };
+    match pandaflow::EventEnvelope::<MarketTick>::decode(value) {
+        Ok(tick) => Ok(Some(tick.data.last_price)),
+        Err(error) => Err(ReportError::Tick(token, error)),
     }
-    Ok(prices)
 }
