@@ -3,12 +3,14 @@
 mod arbiters;
 mod attempt;
 mod board;
+mod claim;
 mod config;
 mod delivery;
 mod env;
 mod guarded;
 mod host;
 mod host_seed;
+mod key_state;
 mod lanes;
 mod monitor;
 mod open_settlement;

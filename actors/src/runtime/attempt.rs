@@ -8,22 +8,21 @@ use std::{
 };
 
 use pandaflow::{
-    Context, DeadLetter, Effects, ErrorClass, EventId, Failure, FailureKind, Origin, Record, StreamProcessor,
+    Context, DeadLetter, Effects, EventId, Failure, Origin, Record, StreamProcessor,
     Tries,
     policy::{restart_budget::Restart, retry::Verdict as Next},
-    ports::{AttemptChange, Claim, FailedAttempts, Filing, Verdict},
+    ports::{AttemptChange, FailedAttempts, Filing, Verdict},
 };
 
 use super::{
+    claim::lease_ends,
     delivery::Delivery,
     env::{Draining, Env},
     guarded::{Broken, Guarded, panic_message},
+    key_state::{load_state, state_at_hand, writable},
     lanes::LaneNo,
-    state_row,
+    permits::Permit,
 };
-
-/// The first and the longest wait before a claim that somebody holds is tried again.
-const LEASE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 /// An event that is begun in its lane.
 pub(crate) struct Work<P> {
@@ -31,6 +30,8 @@ pub(crate) struct Work<P> {
     /// The user's struct, if the lane has one.
     pub(crate) processor: Option<Box<P>>,
     pub(crate) delivery: Delivery,
+    /// For its first attempt.
+    pub(crate) permit: Permit,
 }
 
 /// An event that has left its lane.
@@ -57,7 +58,7 @@ pub(crate) enum How<S> {
 }
 
 /// Why one attempt did not succeed.
-enum Trouble {
+pub(crate) enum Trouble {
     Failed(Failure),
     Draining,
 }
@@ -72,49 +73,37 @@ impl From<Draining> for Trouble {
 ///
 /// What is seldom waited for stands in boxes, here and below: every event has room for all that it could wait for.
 pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> Ended<P> {
-    let Work { lane, mut processor, mut delivery } = work;
+    let Work { lane, mut processor, mut delivery, permit } = work;
+    let mut permit = Some(permit);
     let mut broken = None;
-    let how = match claimed(&env, &delivery).await {
-        Ok(true) => handle(&env, &mut processor, &mut delivery, &mut broken).await,
+    let is_ours = match delivery.verdict {
+        Some(Verdict::Done) => Ok(false),
+        Some(Verdict::Leased { until }) => {
+            permit = None;
+            Box::pin(lease_ends(&env, &delivery, until)).await
+        }
+        Some(Verdict::Fresh) | None => Ok(true),
+    };
+    let how = match is_ours {
+        Ok(true) => handle(&env, &mut permit, &mut processor, &mut delivery, &mut broken).await,
         Ok(false) => How::Duplicate,
         Err(Draining) => How::GivenBack,
     };
-    Ended { lane, delivery, processor, how, broken }
-}
-
-/// Whether the event is ours to handle; waits for the end of another owner's lease.
-async fn claimed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> Result<bool, Draining> {
-    let (Some(mut verdict), Some(id)) = (delivery.verdict, delivery.claimed) else { return Ok(true) };
-    let mut wait = LEASE_BACKOFF.0;
-    loop {
-        match verdict {
-            Verdict::Fresh => return Ok(true),
-            Verdict::Done => return Ok(false),
-            Verdict::Leased { until } => {
-                // Whoever holds the lease is seldom at it until its end.
-                Box::pin(env.wait(until.since(env.clock.now()).clamp(LEASE_BACKOFF.0, wait))).await?;
-                wait = (wait * 2).min(LEASE_BACKOFF.1);
-                let claim = || env.dedup.claim(claim_of(env, vec![id]));
-                let asked = Box::pin(env.ask("dedup", claim)).await?;
-                verdict = asked.first().copied().unwrap_or(Verdict::Fresh);
-            }
-        }
+    if let Some(permit) = permit {
+        env.permits.end(permit);
     }
-}
-
-/// A claim of these events by this task.
-pub(crate) fn claim_of<P: StreamProcessor>(env: &Env<P>, ids: Vec<EventId>) -> Claim {
-    Claim { owner: env.owner.clone(), ids, now: env.clock.now(), lease: env.lease }
+    Ended { lane, delivery, processor, how, broken }
 }
 
 async fn handle<P: StreamProcessor>(
     env: &Env<P>,
+    permit: &mut Option<Permit>,
     processor: &mut Option<Box<P>>,
     delivery: &mut Delivery,
     broken: &mut Option<String>,
 ) -> How<P::State> {
     loop {
-        let failure = match attempt(env, processor, delivery).await {
+        let failure = match attempt(env, permit.take(), processor, delivery).await {
             Ok(effects) => return How::Succeeded(effects),
             Err(Trouble::Draining) => return How::GivenBack,
             Err(Trouble::Failed(failure)) => failure,
@@ -154,14 +143,18 @@ async fn handle<P: StreamProcessor>(
     }
 }
 
-/// One attempt, from loading the key's state to the staged effects.
+/// One attempt, from loading the key's state to the staged effects. If it comes without a permit, it waits for one.
 async fn attempt<P: StreamProcessor>(
     env: &Env<P>,
+    permit: Option<Permit>,
     processor: &mut Option<Box<P>>,
     delivery: &Delivery,
 ) -> Result<Effects<P::State>, Trouble> {
-    let state = state_of(env, delivery).await?;
-    let permit = match env.permits.at_once() {
+    let state = match state_at_hand(env, delivery) {
+        Some(state) => state,
+        None => Box::pin(load_state(env, delivery)).await?,
+    };
+    let permit = match permit {
         Some(permit) => permit,
         None => {
             let waited = Box::pin(env.unless_draining(env.permits.wait())).await?;
@@ -204,62 +197,10 @@ async fn attempt<P: StreamProcessor>(
     Err(Trouble::Failed(failure))
 }
 
-/// Whether what an attempt leaves can be written; looked at only after the partition's task has failed, since a state
-/// is written once per settlement and not once per event.
-fn writable<P: StreamProcessor>(
-    env: &Env<P>,
-    delivery: &Delivery,
-    effects: Effects<P::State>,
-) -> Result<Effects<P::State>, Failure> {
-    let Some(state) = effects.state.as_ref().filter(|_| env.careful) else { return Ok(effects) };
-    let key = delivery.record.key.clone().unwrap_or_default();
-    let write = || state_row::encode(&key, Env::<P>::DECLARATION.state_version, state);
-    let unwritable = |message| {
-        Failure::new(FailureKind::Unencodable, ErrorClass::Poison, "pandaflow::StateError", message)
-    };
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)) {
-        Ok(Ok(_)) => Ok(effects),
-        Ok(Err(error)) => Err(unwritable(error.to_string())),
-        Err(panic) => Err(unwritable(panic_message(&*panic))),
-    }
-}
-
 fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {
     let factory = &env.factory;
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Box::new(factory())))
         .map_err(|panic| Failure::panicked(format!("its factory: {}", panic_message(&*panic))))
-}
-
-/// The key's state, from the cache or the store.
-async fn state_of<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) -> Result<Rc<P::State>, Trouble> {
-    if !keeps_state::<P>() {
-        return Ok(env.blank.clone());
-    }
-    let key = delivery.record.key.clone().unwrap_or_default();
-    if let Some(state) = env.cache.borrow_mut().get(&key) {
-        env.telemetry.borrow_mut().batch.cache_hits += 1;
-        return Ok(state);
-    }
-    let load = || env.states.load(env.owner.group.clone(), env.owner.partition, vec![key.clone()]);
-    let stored = Box::pin(env.ask("state", load)).await?.pop().flatten();
-    let state = match stored {
-        Some(bytes) => state_row::decode(&key, Env::<P>::DECLARATION.state_version, &bytes)
-            .map(Rc::new)
-            .map_err(|error| Trouble::Failed(misfit(&error)))?,
-        None => env.blank.clone(),
-    };
-    env.cache.borrow_mut().loaded(key, state.clone());
-    Ok(state)
-}
-
-/// Whether a processor declared a state.
-pub(crate) fn keeps_state<P: StreamProcessor>() -> bool {
-    std::any::TypeId::of::<P::State>() != std::any::TypeId::of::<()>()
-}
-
-fn misfit(error: &state_row::StateError) -> Failure {
-    let kind = FailureKind::State;
-    Failure::new(kind, ErrorClass::Infrastructure, "pandaflow::StateError", error.to_string())
 }
 
 /// How long a lane whose struct is gone waits for a new one, or why it may not have one.

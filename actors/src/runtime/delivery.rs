@@ -11,6 +11,9 @@ const MOST_SPARE: usize = 1_024;
 /// A delivery that anybody sees has what it delivers.
 const FULL: &str = "a delivery is emptied only when it has ended";
 
+/// Numbers the events that a task takes in.
+pub(crate) type Arrival = u64;
+
 /// A record that was taken in, until it has ended. It is handed on a dozen times on its way, so it is a pointer.
 #[derive(Debug)]
 pub(crate) struct Delivery(Box<Option<Delivered>>);
@@ -30,8 +33,10 @@ pub(crate) struct Delivered {
     pub(crate) first_failed: Option<Timestamp>,
     /// Its event's id, where dedup needed it.
     pub(crate) claimed: Option<EventId>,
-    /// Its lane.
-    pub(crate) lane: LaneNo,
+    /// Its place among all that the task took in.
+    pub(crate) arrival: Arrival,
+    /// Its lane; `None` if any will do.
+    pub(crate) lane: Option<LaneNo>,
     /// What dedup said of it.
     pub(crate) verdict: Option<Verdict>,
 }

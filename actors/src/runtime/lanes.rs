@@ -6,7 +6,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use pandaflow::Order;
 
-use super::delivery::Delivery;
+use super::delivery::{Arrival, Delivery};
 
 /// The number of a lane in its task.
 pub(crate) type LaneNo = usize;
@@ -39,17 +39,18 @@ pub(crate) struct LaneQueue {
 
 impl LaneQueue {
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    #[inline]
     pub(crate) fn push(&mut self, delivery: Delivery) {
         if self.first.is_none() {
             self.first = Some(delivery);
         } else {
             self.others.push_back(delivery);
         }
+    }
+
+    /// When the first of them came.
+    #[inline]
+    pub(crate) fn since(&self) -> Option<Arrival> {
+        self.first.as_ref().map(|delivery| delivery.arrival)
     }
 
     #[inline]
@@ -62,45 +63,54 @@ impl LaneQueue {
 pub(crate) struct Lanes<P> {
     lanes: Vec<Lane<P>>,
     order: Order,
-    /// The next lane where there is no order.
-    next: usize,
+    /// Where there is no order: lanes without an event, the one that was used last on top.
+    idle: Vec<LaneNo>,
 }
 
 impl<P> Lanes<P> {
     pub(crate) fn new(order: Order, concurrency: usize) -> Self {
-        let count = match order {
-            Order::Partition => 1,
-            Order::Key => (concurrency * LANES_PER_ATTEMPT).next_power_of_two().min(MOST_LANES),
-            Order::None => concurrency.clamp(1, MOST_LANES),
-        };
+        let many = (concurrency * LANES_PER_ATTEMPT).next_power_of_two().min(MOST_LANES);
+        let count = if order == Order::Partition { 1 } else { many };
         let lane = || Lane { processor: None, busy: false, queue: LaneQueue::default() };
-        Self { lanes: std::iter::repeat_with(lane).take(count).collect(), order, next: 0 }
+        let idle = if order == Order::None { (0..count).rev().collect() } else { Vec::new() };
+        Self { lanes: std::iter::repeat_with(lane).take(count).collect(), order, idle }
     }
 
-    /// Which lane an event goes to.
-    pub(crate) fn lane_of(&mut self, key: Option<&Bytes>) -> LaneNo {
+    /// Which lane events of a key go to; `None` if any.
+    pub(crate) fn lane_of(&self, key: Option<&Bytes>) -> Option<LaneNo> {
         match self.order {
-            Order::Partition => 0,
+            Order::Partition => Some(0),
             Order::Key => {
                 // The same on every run, and unlike the partitioner's murmur2, so that the keys of one partition spread
-                // over all lanes.
-                // No key and an empty one are the same.
-                let key = key.map_or(&[][..], |key| &key[..]);
-                let hash = FixedState::with_seed(LANE_SEED).hash_one(key);
-                let lanes = self.lanes.len() as u64;
-                usize::try_from(hash % lanes).unwrap_or(0)
+                // over all lanes. No key and an empty one are the same.
+                let hash = FixedState::with_seed(LANE_SEED).hash_one(key.map_or(&[][..], |key| &key[..]));
+                usize::try_from(hash % self.lanes.len() as u64).ok()
             }
-            Order::None => {
-                self.next = (self.next + 1) % self.lanes.len();
-                self.next
-            }
+            Order::None => None,
+        }
+    }
+
+    /// Whether an event could enter: where any lane will do, one has to be idle.
+    pub(crate) fn have_room(&self) -> bool {
+        self.order != Order::None || !self.idle.is_empty()
+    }
+
+    /// The lane that an event enters.
+    pub(crate) fn enter(&mut self, lane: Option<LaneNo>) -> LaneNo {
+        lane.or_else(|| self.idle.pop()).unwrap_or(0)
+    }
+
+    /// A lane has no event any more.
+    pub(crate) fn is_idle(&mut self, no: LaneNo) {
+        if self.order == Order::None {
+            self.idle.push(no);
         }
     }
 
     /// Looks at a lane that an event of this batch will enter. Looking at one after the other, the processor waits for
     /// many at a time; later it would wait for each.
-    pub(crate) fn look_ahead(&self, no: LaneNo) {
-        std::hint::black_box(self.lanes[no].busy);
+    pub(crate) fn look_ahead(&self, lane: Option<LaneNo>) {
+        std::hint::black_box(lane.map(|no| self.lanes[no].busy));
     }
 
     /// The lane of that number.

@@ -11,7 +11,8 @@ mod settle;
 mod turn;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -33,10 +34,11 @@ use pandaflow::{
 use self::{drain::Drainage, intake::Prepared, settle::Under};
 use super::{
     attempt::{self, Ended, Work},
-    delivery::{Deliveries, Delivery},
+    delivery::{Arrival, Deliveries, Delivery},
     env::Env,
     lanes::{LaneNo, Lanes},
     open_settlement::OpenSettlement,
+    permits::Permit,
     seats::{Seats, seats},
 };
 
@@ -126,13 +128,17 @@ pub(crate) struct Task<P: StreamProcessor> {
     next_is_prepared: bool,
     /// The claim, or the loading of state, that it waits for.
     preparing: Option<LocalBoxFuture<'static, Prepared<P::State>>>,
+    /// Events taken in by this task.
+    arrivals: Arrival,
     /// Events that come into their lanes now.
     entering: std::vec::IntoIter<Delivery>,
     lanes: Lanes<P>,
     /// Where events begin.
     seats: Box<dyn Seats<Work<P>, Ended<P>>>,
-    /// Lanes that are idle and have events.
-    ready: VecDeque<LaneNo>,
+    /// Lanes that are idle and have events, the one whose event came first on top.
+    ready: BinaryHeap<Reverse<(Arrival, LaneNo)>>,
+    /// A permit that is waited for.
+    asking: Option<LocalBoxFuture<'static, Option<Permit>>>,
     /// Events whose handler waits for something.
     waiting: FuturesUnordered<LocalBoxFuture<'static, Option<Ended<P>>>>,
     /// Whether some of them have not been polled since they began to wait.
@@ -178,9 +184,11 @@ impl<P: StreamProcessor> Task<P> {
             intake: VecDeque::new(),
             next_batch: Vec::new(),
             next_is_prepared: false,
+            arrivals: 0,
             entering: Vec::new().into_iter(),
             preparing: None,
-            ready: VecDeque::new(),
+            ready: BinaryHeap::new(),
+            asking: None,
             waiting: FuturesUnordered::new(),
             began_to_wait: false,
             open: OpenSettlement::default(),

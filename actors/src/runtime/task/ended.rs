@@ -1,5 +1,7 @@
 //! The end of an event: its effects go into the open settlement, its lane goes on.
 
+use std::cmp::Reverse;
+
 use pandaflow::{Effects, StreamProcessor, policy::ledger::Outcome, ports::AttemptChange, ports::Filing};
 
 use super::Task;
@@ -31,8 +33,9 @@ impl<P: StreamProcessor> Task<P> {
         let idle = self.lanes.lane(lane);
         idle.processor = processor;
         idle.busy = false;
-        if !idle.queue.is_empty() {
-            self.ready.push_back(lane);
+        match idle.queue.since() {
+            Some(arrival) => self.ready.push(Reverse((arrival, lane))),
+            None => self.lanes.is_idle(lane),
         }
     }
 

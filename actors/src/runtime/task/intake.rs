@@ -12,9 +12,11 @@ use pandaflow::{
 
 use super::Task;
 use crate::runtime::{
-    attempt::{claim_of, keeps_state, peek_id},
+    attempt::peek_id,
+    claim::claim_of,
     delivery::{Delivered, Delivery},
     env::{Draining, Env},
+    key_state::keeps_state,
     state_row,
 };
 
@@ -36,9 +38,9 @@ impl<P: StreamProcessor> Task<P> {
         Ok(())
     }
 
-    /// Whether there is a batch whose turn comes when all before it have entered their lanes.
+    /// Whether it is a batch's turn to enter the lanes.
     pub(super) fn batch_may_follow(&self) -> bool {
-        self.preparing.is_none() && (!self.next_batch.is_empty() || !self.intake.is_empty())
+        self.next_is_prepared && self.entering.as_slice().is_empty()
     }
 
     /// Lets batches enter their lanes, in order. While the events of one enter, the next one gets its claims and its
@@ -98,6 +100,7 @@ impl<P: StreamProcessor> Task<P> {
             };
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
+            self.arrivals += 1;
             let lane = self.lanes.lane_of(record.key.as_ref());
             self.lanes.look_ahead(lane);
             self.next_batch.push(self.deliveries.make(Delivered {
@@ -106,6 +109,7 @@ impl<P: StreamProcessor> Task<P> {
                 failed: failed.as_ref().map_or(0, |failed| failed.attempts),
                 first_failed: failed.map(|failed| failed.first_failed),
                 claimed: None,
+                arrival: self.arrivals,
                 lane,
                 verdict: None,
                 record,

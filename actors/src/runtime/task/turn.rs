@@ -1,12 +1,15 @@
 //! A turn of a task: whatever can go on, goes on, until its neighbours on the arbiter have theirs.
 
-use std::task::{Context as PollContext, Poll};
+use std::{
+    cmp::Reverse,
+    task::{Context as PollContext, Poll},
+};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use pandaflow::StreamProcessor;
 
 use super::Task;
-use crate::runtime::{attempt::Work, delivery::Delivery, lanes::LaneNo, seats::Begun};
+use crate::runtime::{attempt::Work, delivery::Delivery, lanes::LaneNo, permits::Permit, seats::Begun};
 
 /// Events that are begun in one turn.
 const TURN: usize = 256;
@@ -21,7 +24,7 @@ impl<P: StreamProcessor> Task<P> {
                 self.end(ended);
             }
             self.env.telemetry.borrow_mut().interrupt();
-            left = self.run(left);
+            left = self.run(left, cx);
             // What has just begun to wait has to be polled once with a waker that wakes this task.
             let again = std::mem::take(&mut self.began_to_wait) || (left > 0 && self.can_go_on());
             if !again {
@@ -29,6 +32,10 @@ impl<P: StreamProcessor> Task<P> {
             }
         }
         self.env.permits.end_turn();
+        if !self.has_next() {
+            // A permit that is not needed any more would be kept from others.
+            self.asking = None;
+        }
         if left == 0 && self.can_go_on() {
             cx.waker().wake_by_ref();
         }
@@ -37,24 +44,23 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Whether there are events that wait for nothing but their turn.
     pub(super) fn can_go_on(&self) -> bool {
-        // Once it has failed, nothing may overtake the event that it failed at.
-        self.failure.is_none()
-            && (!self.ready.is_empty() || !self.entering.as_slice().is_empty() || self.batch_may_follow())
+        let batch_may_follow = self.failure.is_none() && self.batch_may_follow();
+        self.asking.is_none() && (self.has_next() || batch_may_follow)
     }
 
-    /// Begins events, at most `budget`: first those that wait in idle lanes, then those that enter.
-    fn run(&mut self, mut budget: usize) -> usize {
-        while budget > 0 && self.failure.is_none() {
-            if let Some(lane) = self.ready.pop_front() {
-                if let Some(delivery) = self.lanes.lane(lane).queue.pop() {
-                    self.begin(lane, delivery);
-                }
-            } else if let Some(delivery) = self.entering.next() {
-                self.enter(delivery);
-            } else {
-                break;
-            }
+    /// Whether there is an event that could begin, given a permit.
+    fn has_next(&self) -> bool {
+        // Once the task has failed, nothing may overtake the event that it failed at.
+        let enters = !self.entering.as_slice().is_empty() && self.lanes.have_room();
+        self.failure.is_none() && (enters || !self.ready.is_empty())
+    }
+
+    /// Begins events, at most `budget`, while there are permits.
+    fn run(&mut self, mut budget: usize, cx: &mut PollContext<'_>) -> usize {
+        while budget > 0 && self.has_next() {
+            let Some(permit) = self.permit(cx) else { break };
             budget -= 1;
+            self.run_next(permit);
             if self.open.events >= self.limits.settle_events {
                 self.cut();
             }
@@ -62,24 +68,48 @@ impl<P: StreamProcessor> Task<P> {
         budget
     }
 
-    /// Brings an event into its lane. It begins there at once, unless another is before it.
-    fn enter(&mut self, delivery: Delivery) {
-        let no = delivery.lane;
-        let lane = self.lanes.lane(no);
-        if lane.busy || !lane.queue.is_empty() {
-            lane.queue.push(delivery);
-        } else {
-            self.begin(no, delivery);
+    fn permit(&mut self, cx: &mut PollContext<'_>) -> Option<Permit> {
+        if self.asking.is_none() {
+            if let Some(permit) = self.env.permits.at_once() {
+                return Some(permit);
+            }
+            let env = self.env.clone();
+            self.asking = Some(async move { env.permits.wait().await }.boxed_local());
+        }
+        match self.asking.as_mut()?.poll_unpin(cx) {
+            Poll::Ready(permit) => {
+                self.asking = None;
+                permit
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// Goes on with the event that came first of those that can begin. Those in lanes came before those that enter.
+    fn run_next(&mut self, permit: Permit) {
+        if let Some(Reverse((_, no))) = self.ready.pop() {
+            if let Some(delivery) = self.lanes.lane(no).queue.pop() {
+                self.begin(no, delivery, permit);
+            }
+        } else if let Some(delivery) = self.entering.next() {
+            let no = self.lanes.enter(delivery.lane);
+            let lane = self.lanes.lane(no);
+            if lane.busy {
+                lane.queue.push(delivery);
+                self.env.permits.end(permit);
+            } else {
+                self.begin(no, delivery, permit);
+            }
         }
     }
 
     /// Begins an event in its idle lane. Most handlers end at once: the future is polled right here, and only what
     /// has to wait is kept.
-    fn begin(&mut self, no: LaneNo, delivery: Delivery) {
+    fn begin(&mut self, no: LaneNo, delivery: Delivery, permit: Permit) {
         let lane = self.lanes.lane(no);
         lane.busy = true;
         let processor = lane.processor.take();
-        match self.seats.begin(Work { lane: no, processor, delivery }) {
+        match self.seats.begin(Work { lane: no, processor, delivery, permit }) {
             Begun::Ended(ended) => self.end(ended),
             Begun::Waits(event) => {
                 self.began_to_wait = true;
