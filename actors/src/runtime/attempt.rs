@@ -8,8 +8,7 @@ use std::{
 };
 
 use pandaflow::{
-    Context, DeadLetter, Effects, EventId, Failure, Origin, Record, StreamProcessor,
-    Tries,
+    Context, DeadLetter, Effects, EventId, Failure, Origin, Record, StreamProcessor, Tries,
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, FailedAttempts, Filing, Verdict},
 };

@@ -13,13 +13,13 @@ pub(crate) type LaneNo = usize;
 
 /// Lanes per attempt that may run at once, so that two busy keys seldom meet in one lane.
 const LANES_PER_ATTEMPT: usize = 40;
-/// Lanes of a task at most: each costs 56 bytes, and once used an instance of the user's struct.
+/// Lanes of a task at most: each costs 32 bytes, and once used an instance of the user's struct.
 const MOST_LANES: usize = 16_384;
 
 /// The seed of the hash that tells a key's lane.
 const LANE_SEED: u64 = 0x6c61_6e65;
 
-/// One lane: less than a line of the processor's cache, as a task with many keys seldom finds one there.
+/// One lane. It is small, since a task has many and seldom finds one in the processor's cache.
 pub(crate) struct Lane<P> {
     /// The user's struct; away while an attempt runs, `None` until first used.
     pub(crate) processor: Option<Box<P>>,
@@ -33,8 +33,9 @@ pub(crate) struct Lane<P> {
 #[derive(Default)]
 pub(crate) struct LaneQueue {
     first: Option<Delivery>,
-    /// Those behind the first.
-    others: VecDeque<Delivery>,
+    /// Those behind the first, once there were any.
+    #[allow(clippy::box_collection, reason = "most lanes never have one, and a lane is to be small")]
+    others: Option<Box<VecDeque<Delivery>>>,
 }
 
 impl LaneQueue {
@@ -43,7 +44,7 @@ impl LaneQueue {
         if self.first.is_none() {
             self.first = Some(delivery);
         } else {
-            self.others.push_back(delivery);
+            self.others.get_or_insert_default().push_back(delivery);
         }
     }
 
@@ -55,7 +56,8 @@ impl LaneQueue {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Delivery> {
-        std::mem::replace(&mut self.first, self.others.pop_front())
+        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        std::mem::replace(&mut self.first, next)
     }
 }
 
@@ -105,12 +107,6 @@ impl<P> Lanes<P> {
         if self.order == Order::None {
             self.idle.push(no);
         }
-    }
-
-    /// Looks at a lane that an event of this batch will enter. Looking at one after the other, the processor waits for
-    /// many at a time; later it would wait for each.
-    pub(crate) fn look_ahead(&self, lane: Option<LaneNo>) {
-        std::hint::black_box(lane.map(|no| self.lanes[no].busy));
     }
 
     /// The lane of that number.

@@ -40,7 +40,7 @@ impl<W, F: Future + 'static, M: Fn(W) -> F> Seats<W, F::Output> for OfOneKind<M,
         seat.set(OptionFuture::from(Some((self.make)(work))));
         match seat.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(ended)) => {
-                seat.set(OptionFuture::from(None));
+                // What has ended holds nothing any more; the next event takes its place.
                 self.free = Some(seat);
                 Begun::Ended(ended)
             }

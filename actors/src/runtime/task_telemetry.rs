@@ -43,7 +43,17 @@ impl TaskTelemetry {
         mailbox: Arc<AtomicUsize>,
         times: HandlerTimes,
     ) -> Self {
-        Self { metrics, board, entry, batch: Telemetry::new(task), told, cut_at: None, ended_at: None, mailbox, times }
+        Self {
+            metrics,
+            board,
+            entry,
+            batch: Telemetry::new(task),
+            told,
+            cut_at: None,
+            ended_at: None,
+            mailbox,
+            times,
+        }
     }
 
     /// A batch was taken out of the mailbox.

@@ -102,7 +102,6 @@ impl<P: StreamProcessor> Task<P> {
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
             self.arrivals += 1;
             let lane = self.lanes.lane_of(record.key.as_ref());
-            self.lanes.look_ahead(lane);
             self.next_batch.push(self.deliveries.make(Delivered {
                 input: batch.input,
                 ticket,
