@@ -119,7 +119,14 @@ impl Core {
             subscription.close().await;
         }
         self.owners.end_all().await;
-        self.outsiders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
+        let left = self.background.ask(move || {
+            drop(outsiders);
+            Ok(())
+        });
+        if let Err(error) = left.await {
+            log::warn!("kafka: closing: {error}");
+        }
         self.background.stop().await;
     }
 }

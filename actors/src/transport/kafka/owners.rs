@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     acquire::Found,
-    bell::Bell,
     changelog::Table,
     commits::{Answer, CommitDesk, Entry},
     core::Core,
@@ -31,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// Where an owner commits.
 pub(super) enum Committer {
     /// As a member of its group.
-    Member(Arc<CommitDesk>, Arc<Bell>),
+    Member(Arc<CommitDesk>),
     /// In a group that nobody has joined.
     Outsider(Arc<Outsider>),
 }
@@ -39,7 +38,7 @@ pub(super) enum Committer {
 impl Committer {
     pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
         match self {
-            Self::Member(desk, bell) => desk.commit(entries, bell),
+            Self::Member(desk) => desk.commit(entries),
             Self::Outsider(outsider) => outsider.commit(entries),
         }
     }

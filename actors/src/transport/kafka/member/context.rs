@@ -15,8 +15,6 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use crate::transport::kafka::commits::CommitDesk;
-
 /// What the group has decided.
 pub(super) enum Decided {
     /// These are ours as well.
@@ -49,7 +47,6 @@ impl Callbacks {
 
 pub(super) struct MemberContext {
     pub(super) callbacks: Arc<Callbacks>,
-    pub(super) commits: Arc<CommitDesk>,
 }
 
 impl ClientContext for MemberContext {
@@ -79,11 +76,6 @@ impl ConsumerContext for MemberContext {
             (true, true) => Decided::Lost(list.clone()),
         };
         self.callbacks.decided.lock().unwrap_or_else(PoisonError::into_inner).push_back(decided);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
-        self.commits.answered(&result, offsets);
     }
 }
 
