@@ -121,10 +121,10 @@ impl Owners {
                 }
             }
         }
-        let settled = |(topic, offset): &(TopicName, pandaflow::Offset)| {
-            progress.iter().any(|(known, progress)| known == topic && progress.is_settled(*offset))
+        let passed = |(topic, offset): &(TopicName, pandaflow::Offset)| {
+            progress.iter().any(|(known, progress)| known == topic && *offset < progress.next)
         };
-        let open = table.attempts.iter().filter(|(event, _)| !settled(event));
+        let open = table.attempts.iter().filter(|(event, _)| !passed(event));
         let attempts = open.map(|(_, failed)| failed.clone()).collect();
         let life = Arc::new(Life {
             owner: owner.clone(),
