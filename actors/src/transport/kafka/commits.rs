@@ -1,0 +1,210 @@
+//! Commits of many owners through one consumer: gathered into one call, by a thread of their own.
+//!
+//! The client tells only a synchronous commit whether the broker took it, and that has no time-out: with the broker away it
+//! may block for half a minute. So neither the source's thread nor an owner makes it.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use pandaflow::{Partition, ports::StoreError};
+use rdkafka::{
+    TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+    topic_partition_list::Offset,
+};
+use tokio::sync::oneshot;
+
+use super::{failure::store_error, topics::number};
+
+/// An offset to be committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The topic's name on the broker.
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) note: String,
+}
+
+/// Why offsets were not committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotCommitted {
+    /// The group has gone on without this member.
+    Fenced(String),
+    /// It may be tried again.
+    Retry(String),
+}
+
+/// Resolves once offsets are committed.
+pub(super) type Answer = oneshot::Receiver<Result<(), NotCommitted>>;
+
+struct Request {
+    entries: Vec<Entry>,
+    reply: oneshot::Sender<Result<(), NotCommitted>>,
+}
+
+#[derive(Default)]
+struct Inside {
+    /// Handed in and not sent. One for each owner at most, since it waits for the answer.
+    waiting: Vec<Request>,
+    /// Whether a call is under way.
+    busy: bool,
+    closed: bool,
+}
+
+/// Where owners hand commits in, and the thread takes them.
+#[derive(Default)]
+pub(super) struct CommitDesk {
+    inside: Mutex<Inside>,
+    filled: Condvar,
+}
+
+impl CommitDesk {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands offsets in.
+    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let mut inside = self.lock();
+        if inside.closed {
+            let _ = reply.send(Err(NotCommitted::Fenced("the member has left its group".into())));
+        } else {
+            inside.waiting.push(Request { entries, reply });
+        }
+        drop(inside);
+        self.filled.notify_one();
+        answer
+    }
+
+    /// What was not sent of a partition is not sent any more.
+    pub(super) fn withdraw(&self, partition: Partition) {
+        let is_of = |request: &mut Request| {
+            request.entries.iter().any(|entry| entry.partition == number(partition.0))
+        };
+        let withdrawn: Vec<Request> = self.lock().waiting.extract_if(.., is_of).collect();
+        for request in withdrawn {
+            let _ = request.reply.send(Err(NotCommitted::Fenced("the partition was taken away".into())));
+        }
+    }
+
+    /// Gives back what was not sent. After a fence nothing is taken any more.
+    pub(super) fn give_back(&self, why: &NotCommitted) {
+        let mut inside = self.lock();
+        inside.closed = matches!(why, NotCommitted::Fenced(_));
+        let requests = std::mem::take(&mut inside.waiting);
+        drop(inside);
+        for request in requests {
+            let _ = request.reply.send(Err(why.clone()));
+        }
+    }
+
+    /// Whether nothing waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        let inside = self.lock();
+        inside.waiting.is_empty() && !inside.busy
+    }
+
+    /// What waits, once something does; `None` when the thread is to stop. What comes during a call goes with the next.
+    fn take(&self, stop: &AtomicBool) -> Option<Vec<Request>> {
+        let mut inside = self.lock();
+        inside.busy = false;
+        while inside.waiting.is_empty() && !stop.load(Ordering::Acquire) {
+            inside = self.filled.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+        if stop.load(Ordering::Acquire) {
+            return None;
+        }
+        inside.busy = true;
+        Some(std::mem::take(&mut inside.waiting))
+    }
+}
+
+/// The thread that commits through one consumer. Dropped, it ends what it has begun; so long it has the consumer.
+pub(super) struct CommitThread {
+    desk: Arc<CommitDesk>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl CommitThread {
+    pub(super) fn start<C: ConsumerContext + 'static>(
+        desk: &Arc<CommitDesk>,
+        consumer: Arc<BaseConsumer<C>>,
+    ) -> Result<Self, StoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (serving, stopping) = (Arc::clone(desk), Arc::clone(&stop));
+        let serve = move || {
+            while let Some(requests) = serving.take(&stopping) {
+                let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
+                answer(requests, &result);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("kafka-commits".into())
+            .spawn(serve)
+            .map_err(|error| store_error(format!("starting a thread for commits: {error}")))?;
+        Ok(Self { desk: Arc::clone(desk), stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for CommitThread {
+    fn drop(&mut self) {
+        {
+            // Under the lock, or the thread could miss it between its look and its wait.
+            let _inside = self.desk.lock();
+            self.stop.store(true, Ordering::Release);
+        }
+        self.desk.filled.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("kafka: the thread for commits panicked");
+        }
+    }
+}
+
+fn list_of(requests: &[Request]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(requests.len() * 2);
+    // Two owners of one partition, one after the other: the later one says how it is.
+    for entry in requests.iter().rev().flat_map(|request| &request.entries) {
+        if list.find_partition(&entry.topic, entry.partition).is_some() {
+            continue;
+        }
+        let mut element = list.add_partition(&entry.topic, entry.partition);
+        // An offset is never negative.
+        let _ = element.set_offset(Offset::Offset(entry.offset.max(0)));
+        element.set_metadata(&entry.note);
+    }
+    list
+}
+
+fn answer(requests: Vec<Request>, result: &Result<(), KafkaError>) {
+    let answer = result.as_ref().map(|()| ()).map_err(not_committed);
+    for request in requests {
+        let _ = request.reply.send(answer.clone());
+    }
+}
+
+fn not_committed(error: &KafkaError) -> NotCommitted {
+    use RDKafkaErrorCode as Code;
+    let why = format!("committing: {error}");
+    match error.rdkafka_error_code() {
+        Some(
+            Code::UnknownMemberId
+            | Code::IllegalGeneration
+            | Code::FencedInstanceId
+            | Code::StaleMemberEpoch
+            | Code::FencedMemberEpoch
+            | Code::AssignmentLost,
+        ) => NotCommitted::Fenced(why),
+        _ => NotCommitted::Retry(why),
+    }
+}

@@ -1,0 +1,66 @@
+//! A consumer that belongs to a group without being its member: it reads what the group has committed, and commits where
+//! nobody has joined, as a publisher does.
+
+use std::{sync::Arc, time::Duration};
+
+use pandaflow::ports::StoreError;
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::KafkaError,
+};
+
+use super::{
+    commits::{Answer, CommitDesk, CommitThread, Entry, NotCommitted},
+    config::KafkaConfig,
+    failure::{closed, failed},
+};
+
+struct Context;
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log::debug!("kafka: {error}: {reason}");
+    }
+}
+
+impl ConsumerContext for Context {}
+
+/// The consumer, with a thread for its commits.
+pub(super) struct Outsider {
+    desk: Arc<CommitDesk>,
+    /// Before the consumer: it has it, too.
+    thread: Option<CommitThread>,
+    consumer: Arc<BaseConsumer<Context>>,
+    timeout: Duration,
+}
+
+impl Outsider {
+    pub(super) fn new(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
+        let what = format!("making a client of group {group}");
+        let consumer: BaseConsumer<Context> =
+            config.outsider(group).create_with_context(Context).map_err(failed(&what))?;
+        let (desk, consumer) = (Arc::new(CommitDesk::default()), Arc::new(consumer));
+        let thread = Some(CommitThread::start(&desk, Arc::clone(&consumer))?);
+        Ok(Self { desk, thread, consumer, timeout: config.request_timeout })
+    }
+
+    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+        self.desk.commit(entries)
+    }
+
+    /// What the group has committed. Blocks.
+    pub(super) fn committed(&self, list: TopicPartitionList) -> Result<TopicPartitionList, StoreError> {
+        // What the client tells besides would pile up.
+        while self.consumer.poll(Duration::ZERO).is_some() {}
+        let what = "reading committed offsets";
+        self.consumer.committed_offsets(list, self.timeout).map_err(failed(what))
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        self.desk.give_back(&NotCommitted::Retry(closed().message));
+        drop(self.thread.take());
+    }
+}

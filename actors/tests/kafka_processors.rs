@@ -1,0 +1,145 @@
+//! A processor on a real broker: in order, once, over restarts, rebalances and crashes.
+#![cfg(feature = "kafka")]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "kafka_support/mod.rs"]
+mod support;
+
+#[path = "kafka_support/shop.rs"]
+mod shop;
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use pandaflow::ports::Transport;
+use pandaflow_actors::transport::kafka::{GroupProtocol, KafkaConfig};
+
+use self::shop::{Journal, Member, Shop, assert_handled_once_in_order};
+pub(crate) use self::support::{eventually, read_all, transport};
+
+/// Says a child process's part: the prefix of its names.
+const CHILD: &str = "PANDAFLOW_TEST_KAFKA_CHILD";
+
+fn config(broker: &str, protocol: GroupProtocol) -> KafkaConfig {
+    KafkaConfig { protocol, ..support::config(broker) }
+}
+
+#[actix::test]
+async fn everything_is_handled_once_and_a_clean_stop_leaves_nothing_to_do_again() {
+    let Some(broker) = support::broker() else { return };
+    let config = config(&broker, GroupProtocol::Classic);
+    let mut shop = Shop::open(&config).await;
+    let journal = Journal::default();
+    for round in 1..=3 {
+        shop.publish(1000).await;
+        let member = Member::start(&config, &journal);
+        let ledger = shop.settled(round * 1000).await;
+        assert_eq!((ledger.consumed, ledger.succeeded), (round * 1000, round * 1000));
+        assert!(member.leave(), "it drains in time");
+        assert_handled_once_in_order(&journal, round * 1000);
+    }
+    shop.assert_counted_once().await;
+    let receipts = shop.receipts().await;
+    assert_eq!((receipts.len(), receipts.values().max()), (3000, Some(&1)));
+}
+
+async fn a_member_that_leaves_hands_its_partitions_over(protocol: GroupProtocol) {
+    let Some(broker) = support::broker() else { return };
+    let config = config(&broker, protocol);
+    let mut shop = Shop::open(&config).await;
+    let (stays, leaves) = (Journal::default(), Journal::default());
+    let one = Member::start(&config, &stays);
+    let other = Member::start(&config, &leaves);
+    let mut published = 0;
+    // Both have something to do before one of them leaves, and there is more while it does.
+    support::eventually(async || {
+        shop.publish(200).await;
+        published += 200;
+        let both = !stays.lock().unwrap().is_empty() && !leaves.lock().unwrap().is_empty();
+        both.then_some(())
+    })
+    .await;
+    shop.publish(2000).await;
+    let left = std::thread::spawn(move || other.leave());
+    while !left.is_finished() {
+        shop.publish(100).await;
+        published += 100;
+    }
+    assert!(left.join().unwrap(), "it drains in time");
+    published += 2000;
+    let ledger = shop.settled(published).await;
+    assert!(one.leave());
+    let both: usize = [&stays, &leaves].iter().map(|journal| journal.lock().unwrap().len()).sum();
+    assert_eq!(both as u64, published, "some were handled twice");
+    assert_eq!((ledger.consumed, ledger.duplicate), (published, 0));
+    shop.assert_counted_once().await;
+}
+
+#[actix::test]
+async fn a_member_that_leaves_hands_its_partitions_over_classic() {
+    a_member_that_leaves_hands_its_partitions_over(GroupProtocol::Classic).await;
+}
+
+#[actix::test]
+async fn a_member_that_leaves_hands_its_partitions_over_consumer() {
+    a_member_that_leaves_hands_its_partitions_over(GroupProtocol::Consumer).await;
+}
+
+fn child(prefix: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "runs_as_a_child_until_it_is_killed", "--nocapture"])
+        .env(CHILD, prefix)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn impatient(mut config: KafkaConfig) -> KafkaConfig {
+    // A killed member is missed soon.
+    config.properties.insert("session.timeout.ms".into(), "1000".into());
+    config.properties.insert("heartbeat.interval.ms".into(), "200".into());
+    config
+}
+
+/// No test by itself: what the next one starts and kills.
+#[test]
+fn runs_as_a_child_until_it_is_killed() {
+    let (Ok(prefix), Some(broker)) = (std::env::var(CHILD), support::broker()) else { return };
+    let config = KafkaConfig { prefix, ..impatient(config(&broker, GroupProtocol::Classic)) };
+    let _member = Member::start(&config, &Journal::default());
+    loop {
+        std::thread::park();
+    }
+}
+
+#[actix::test]
+async fn a_killed_process_leaves_each_event_in_its_state_once() {
+    let Some(broker) = support::broker() else { return };
+    let config = impatient(config(&broker, GroupProtocol::Classic));
+    let mut shop = Shop::open(&config).await;
+    let mut published = 0;
+    for kill in 1..=4 {
+        shop.publish(2000).await;
+        published += 2000;
+        let mut child = child(&config.prefix);
+        // Somewhere in the middle, at another place each time.
+        let some = published - 2000 + kill * 137;
+        support::eventually(async || {
+            let receipts = shop.transport.lag(vec![shop::group()]).await.ok()?;
+            (receipts.iter().map(|lag| lag.next.0).sum::<u64>() >= some).then_some(())
+        })
+        .await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let member = Member::start(&config, &Arc::default());
+    let ledger = shop.settled(published).await;
+    assert!(member.leave());
+    assert_eq!(ledger.in_flight(), Some(0));
+    println!("duplicates found after four kills: {}", ledger.duplicate);
+    shop.assert_counted_once().await;
+    assert_eq!(shop.receipts().await.len() as u64, published, "receipts by their ids");
+}
