@@ -4,6 +4,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
+#[cfg(feature = "kafka")]
+pub mod broker;
 pub mod cli;
 pub mod dead_letters;
 pub mod dedup;
@@ -23,6 +25,7 @@ mod signals;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod transport;
+mod wanted_topics;
 
 pub use app::App;
 pub use environment::{EnvironmentError, data_folder, read_settings};
@@ -36,3 +39,4 @@ pub use runtime::{
 };
 pub use services::{Services, ServicesConfig};
 pub use signals::Signals;
+pub use wanted_topics::changelog_of;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use pandaflow::{Declaration, Group, Namespace, StreamProcessor, TopicName, TopicSpec, ports::TableView};
+use pandaflow::{
+    Declaration, Group, Namespace, StreamProcessor, TopicName, TopicSpec, policy::topic_plan::WantedTopic,
+    ports::TableView,
+};
 
 use crate::{
     plan::{Outline, Plan, PlanError, PlannedProcessor},
@@ -117,6 +120,15 @@ impl Program {
     #[must_use]
     pub fn group(&self, processor: &str, namespace: &Namespace) -> Group {
         Group::new(self.outline.prefix(), namespace, processor)
+    }
+
+    /// The topics that it needs of a broker: those that it declares, the dead letters of those that it reads, and its
+    /// processors' changelogs.
+    ///
+    /// # Errors
+    /// The declarations don't fit together.
+    pub fn wanted_topics(&self) -> Result<Vec<WantedTopic>, PlanError> {
+        Ok(self.plan()?.wanted_topics())
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, PlanError> {

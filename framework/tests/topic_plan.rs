@@ -33,14 +33,20 @@ fn wanted() -> impl Strategy<Value = Vec<WantedTopic>> {
 fn found() -> impl Strategy<Value = Vec<FoundTopic>> {
     let cleanup = select(vec![Cleanup::Delete, Cleanup::Compact, Cleanup::CompactAndDelete]);
     let timestamps = select(vec![TimestampType::Create, TimestampType::Arrival]);
-    let one = (name(), 1..5_u32, cleanup, hours(), option::of(1..9_u64), timestamps).prop_map(
-        |(name, partitions, cleanup, retention, retention_bytes, timestamps)| FoundTopic {
-            name,
-            partitions,
-            cleanup,
-            retention,
-            retention_bytes,
-            timestamps,
+    let lag = (0..5_u32).prop_map(|hours| HOUR * hours);
+    let max = select(vec![1, 2 * WantedTopic::MAX_RECORD]);
+    let one = (name(), 1..5_u32, cleanup, hours(), option::of(1..9_u64), lag, timestamps, max).prop_map(
+        |(name, partitions, cleanup, retention, retention_bytes, compaction_lag, timestamps, max_record)| {
+            FoundTopic {
+                name,
+                partitions,
+                cleanup,
+                retention,
+                retention_bytes,
+                compaction_lag,
+                timestamps,
+                max_record,
+            }
         },
     );
     vec(one, 0..6).prop_map(|all| by_name(all, |one| &one.name))
@@ -62,6 +68,8 @@ fn after(plan: &TopicPlan, mut found: Vec<FoundTopic>) -> Vec<FoundTopic> {
                 cleanup: wanted.purpose.cleanup(),
                 retention: wanted.retention,
                 retention_bytes: None,
+                compaction_lag: wanted.compaction_lag(),
+                max_record: WantedTopic::MAX_RECORD,
                 timestamps: TimestampType::Arrival,
             });
             continue;
@@ -71,7 +79,9 @@ fn after(plan: &TopicPlan, mut found: Vec<FoundTopic>) -> Vec<FoundTopic> {
             Change::RaiseRetention { to, .. } => topic.retention = *to,
             Change::LiftSizeLimit { .. } => topic.retention_bytes = None,
             Change::StampOnArrival { .. } => topic.timestamps = TimestampType::Arrival,
-            Change::Compact { .. } => topic.cleanup = Cleanup::Compact,
+            Change::Compact { lag, .. } => (topic.cleanup, topic.compaction_lag) = (Cleanup::Compact, *lag),
+            Change::RaiseCompactionLag { to, .. } => topic.compaction_lag = *to,
+            Change::RaiseRecordLimit { to, .. } => topic.max_record = *to,
             Change::AddPartitions { to, .. } => topic.partitions = *to,
             other => panic!("not known to this test: {other:?}"),
         }
@@ -79,9 +89,14 @@ fn after(plan: &TopicPlan, mut found: Vec<FoundTopic>) -> Vec<FoundTopic> {
     found
 }
 
-/// How long a record is kept, as a number.
-fn kept(retention: Option<Duration>) -> Duration {
-    retention.unwrap_or(Duration::MAX)
+/// How long a record stays at least, with a later one of its key or without.
+fn stays(topic: &FoundTopic) -> Duration {
+    let kept = topic.retention.unwrap_or(Duration::MAX);
+    match topic.cleanup {
+        Cleanup::Delete => kept,
+        Cleanup::Compact => topic.compaction_lag,
+        Cleanup::CompactAndDelete => kept.min(topic.compaction_lag),
+    }
 }
 
 proptest! {
@@ -99,11 +114,16 @@ proptest! {
         let found = after(&plan, found);
         for topic in wanted.iter().filter(|topic| plan.refusals.iter().all(|refusal| refusal.topic != topic.name)) {
             let found = found.iter().find(|one| one.name == topic.name).unwrap();
-            prop_assert_eq!(found.cleanup, topic.purpose.cleanup());
+            prop_assert!(found.cleanup == topic.purpose.cleanup() || topic.purpose.cleanup() == Cleanup::Delete);
+            prop_assert!(found.max_record >= WantedTopic::MAX_RECORD);
+            if topic.purpose != Purpose::Changelog {
+                prop_assert_eq!(found.timestamps, TimestampType::Arrival);
+            }
+            // What is kept for its time is kept as long as wanted, whichever way it goes in the end.
+            prop_assert!(stays(found) >= topic.compaction_lag());
             prop_assert!(found.partitions == topic.partitions || (!topic.purpose.is_keyed() && found.partitions > topic.partitions));
             if found.cleanup == Cleanup::Delete {
-                prop_assert!(kept(found.retention) >= kept(topic.retention));
-                prop_assert_eq!((found.retention_bytes, found.timestamps), (None, TimestampType::Arrival));
+                prop_assert_eq!(found.retention_bytes, None);
             }
         }
     }
@@ -118,7 +138,10 @@ proptest! {
                 prop_assert_eq!(after, before);
                 continue;
             };
-            prop_assert!(kept(after.retention) >= kept(before.retention));
+            prop_assert!(after.retention_bytes.is_none_or(|bytes| before.retention_bytes == Some(bytes)));
+            if wanted.purpose != Purpose::Changelog {
+                prop_assert!(stays(after) >= stays(before));
+            }
             prop_assert!(after.partitions >= before.partitions);
             if wanted.purpose.is_keyed() {
                 prop_assert_eq!(after.partitions, before.partitions);
@@ -181,7 +204,9 @@ fn a_refusal_says_why_and_what_can_be_done() {
         cleanup: Cleanup::Compact,
         retention: None,
         retention_bytes: None,
+        compaction_lag: Duration::ZERO,
         timestamps: TimestampType::Arrival,
+        max_record: WantedTopic::MAX_RECORD,
     };
     let plan = TopicPlan::new(&[events(6, HOUR * 24)], std::slice::from_ref(&found));
     let told: Vec<_> = plan.refusals.iter().map(ToString::to_string).collect();

@@ -6,7 +6,7 @@
 mod change;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 pub use self::{
     change::{Change, Refusal, RefusalReason},
@@ -66,15 +66,37 @@ impl TopicPlan {
 
     fn compare(&mut self, wanted: &WantedTopic, found: &FoundTopic) {
         self.compare_partitions(wanted, found);
+        if found.max_record < WantedTopic::MAX_RECORD {
+            let (topic, from) = (wanted.name.clone(), found.max_record);
+            self.changes.push(Change::RaiseRecordLimit { topic, from, to: WantedTopic::MAX_RECORD });
+        }
+        if wanted.purpose != Purpose::Changelog && found.timestamps == TimestampType::Create {
+            self.changes.push(Change::StampOnArrival { topic: wanted.name.clone() });
+        }
         match (wanted.purpose.cleanup(), found.cleanup) {
             (Cleanup::Delete, Cleanup::Delete) => self.compare_retention(wanted, found),
+            // What is not compacted before its time is kept as long as wanted.
+            (Cleanup::Delete, Cleanup::Compact)
+                if wanted.retention.is_some_and(|wanted| found.compaction_lag >= wanted) => {}
             // It may be meant, and what lies there beyond the retention would go at once: a person's decision.
             (Cleanup::Delete, _) => {
                 self.refuse(wanted, RefusalReason::Compacted { retention: wanted.retention })
             }
-            (_, Cleanup::Compact) => {}
-            // Nothing more is deleted for its age then; what is superseded is all that can go.
-            (_, from) => self.changes.push(Change::Compact { topic: wanted.name.clone(), from }),
+            (_, Cleanup::Compact) => self.compare_lag(wanted, found),
+            (_, from) => {
+                // Nothing more goes for its age then, and nothing that is superseded goes earlier than now.
+                let kept = found.retention.unwrap_or(Duration::MAX);
+                let lag = wanted.compaction_lag().max(found.compaction_lag);
+                let lag = if wanted.purpose == Purpose::Table { lag.max(kept) } else { lag };
+                self.changes.push(Change::Compact { topic: wanted.name.clone(), from, lag });
+            }
+        }
+    }
+
+    fn compare_lag(&mut self, wanted: &WantedTopic, found: &FoundTopic) {
+        let (from, to) = (found.compaction_lag, wanted.compaction_lag());
+        if from < to {
+            self.changes.push(Change::RaiseCompactionLag { topic: wanted.name.clone(), from, to });
         }
     }
 
@@ -92,9 +114,6 @@ impl TopicPlan {
     /// Records may lie longer than wanted, and never shorter.
     fn compare_retention(&mut self, wanted: &WantedTopic, found: &FoundTopic) {
         let topic = || wanted.name.clone();
-        if found.timestamps == TimestampType::Create {
-            self.changes.push(Change::StampOnArrival { topic: topic() });
-        }
         // `None` is for ever.
         let too_short =
             found.retention.is_some_and(|found| wanted.retention.is_none_or(|wanted| found < wanted));

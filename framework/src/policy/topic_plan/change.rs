@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Cleanup, WantedTopic};
+use super::{Cleanup, Purpose, WantedTopic};
 use crate::{TopicName, settings::Value};
 
 /// A change of the broker's topics by which nothing is lost and no key moves.
@@ -38,6 +38,26 @@ pub enum Change {
         topic: TopicName,
         /// How old records go now.
         from: Cleanup,
+        /// How long a record stays even if there is a later one of its key; `Duration::MAX` for ever.
+        lag: Duration,
+    },
+    /// Where it is compacted, records have to stay longer though there are later ones of their keys.
+    RaiseCompactionLag {
+        /// The topic.
+        topic: TopicName,
+        /// How long they stay.
+        from: Duration,
+        /// How long they are to.
+        to: Duration,
+    },
+    /// Larger records have to fit.
+    RaiseRecordLimit {
+        /// The topic.
+        topic: TopicName,
+        /// How many bytes one may have.
+        from: u64,
+        /// How many it is to.
+        to: u64,
     },
     /// More partitions, where nobody counts on a key's.
     AddPartitions {
@@ -60,6 +80,8 @@ impl Change {
             | Self::LiftSizeLimit { topic, .. }
             | Self::StampOnArrival { topic }
             | Self::Compact { topic, .. }
+            | Self::RaiseCompactionLag { topic, .. }
+            | Self::RaiseRecordLimit { topic, .. }
             | Self::AddPartitions { topic, .. } => topic,
         }
     }
@@ -67,7 +89,10 @@ impl Change {
 
 /// A retention as people write it.
 fn kept(retention: Option<Duration>) -> String {
-    retention.map_or_else(|| "for ever".into(), |retention| retention.show())
+    match retention {
+        None | Some(Duration::MAX) => "for ever".into(),
+        Some(retention) => retention.show(),
+    }
 }
 
 impl fmt::Display for Change {
@@ -78,6 +103,7 @@ impl fmt::Display for Change {
                 write!(f, "create: {}, {partitions} partition{}, ", topic.purpose, if partitions == 1 { "" } else { "s" })?;
                 match topic.purpose.cleanup() {
                     Cleanup::Delete => write!(f, "kept {}", kept(topic.retention)),
+                    _ if topic.purpose == Purpose::Table => write!(f, "compacted after {}", kept(topic.retention)),
                     _ => f.write_str("compacted"),
                 }
             }
@@ -91,10 +117,25 @@ impl fmt::Display for Change {
             Self::StampOnArrival { .. } => f.write_str(
                 "set message.timestamp.type to LogAppendTime: by CreateTime events of long ago go as soon as they come",
             ),
-            Self::Compact { from, .. } => write!(
+            Self::Compact { from, lag, .. } => {
+                write!(
+                    f,
+                    "set cleanup.policy to compact: by {from} the latest record of a key goes once it is old"
+                )?;
+                if *lag > Duration::ZERO {
+                    write!(f, " (and min.compaction.lag.ms: others stay {})", kept(Some(*lag)))?;
+                }
+                Ok(())
+            }
+            Self::RaiseCompactionLag { from, to, .. } => write!(
                 f,
-                "set cleanup.policy to compact: by {from} the latest record of a key goes once it is old"
+                "raise min.compaction.lag.ms: records with a later one of their key stay {}, and are to stay {}",
+                kept(Some(*from)),
+                kept(Some(*to))
             ),
+            Self::RaiseRecordLimit { from, to, .. } => {
+                write!(f, "raise max.message.bytes: a record may have {from} bytes, and is to have up to {to}")
+            }
             Self::AddPartitions { from, to, .. } => write!(f, "add partitions: from {from} to {to}"),
         }
     }

@@ -9,7 +9,8 @@ use crate::TopicName;
 pub enum Purpose {
     /// Events that processors read: kept for their retention; a key stays in its partition.
     Events,
-    /// The latest record per key, looked up and never read as events: compacted.
+    /// The latest record per key is looked up: compacted, and nothing goes before its retention is over, so that it can be
+    /// read as events as well.
     Table,
     /// Events that were given up on: kept for their retention. Nobody asks for the order of a key here.
     DeadLetters,
@@ -54,13 +55,25 @@ pub struct WantedTopic {
     pub purpose: Purpose,
     /// How many partitions it has.
     pub partitions: u32,
-    /// How long a record is kept at least; `None` for ever. Of no use where it is compacted.
+    /// How long a record is kept at least; `None` for ever. Of no use to a changelog.
     pub retention: Option<Duration>,
 }
 
 impl WantedTopic {
+    /// How many bytes a record may have at least: 16 MiB.
+    pub const MAX_RECORD: u64 = 16 << 20;
+
     /// Dead letters are kept for seven days at least.
     pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// How long a record stays, where it is compacted, even if there is a later one of its key.
+    #[must_use]
+    pub fn compaction_lag(&self) -> Duration {
+        match self.purpose {
+            Purpose::Changelog => Duration::ZERO,
+            _ => self.retention.unwrap_or(Duration::MAX),
+        }
+    }
 
     /// The topic of the dead letters of `topic`: half as many partitions, at least one, and kept as long as the events,
     /// for seven days at least.
@@ -142,6 +155,10 @@ pub struct FoundTopic {
     pub retention: Option<Duration>,
     /// How many bytes of a partition are kept at most, however young they are; `None` for no limit.
     pub retention_bytes: Option<u64>,
+    /// How long a record stays, where it is compacted, even if there is a later one of its key.
+    pub compaction_lag: Duration,
     /// Which time a record's age is counted from.
     pub timestamps: TimestampType,
+    /// How many bytes a record may have at most.
+    pub max_record: u64,
 }

@@ -73,6 +73,18 @@ impl KafkaProperties {
         PASSED.iter().copied()
     }
 
+    /// The variable that sets a property.
+    #[must_use]
+    pub fn variable(name: &str) -> String {
+        format!("{}__{}", Self::NAME, name.replace('.', "_").to_uppercase())
+    }
+
+    /// Whether the value of a property must not be shown.
+    #[must_use]
+    pub fn is_secret(name: &str) -> bool {
+        is_secret(name)
+    }
+
     fn of(&self, who: PropertyScope) -> impl Iterator<Item = (&'static str, &str)> {
         PASSED.iter().filter(move |(_, scope)| *scope == PropertyScope::Both || *scope == who).filter_map(
             |(name, _)| self.set.get(&name.replace('.', "_")).map(|value| (*name, value.as_str())),
