@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     Process, Program, Publisher, Signals,
-    cli::{self, ConfigCommand, DeadLettersCommand},
+    cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
     data_folder,
     logging::{self, Console},
     read_settings,
@@ -71,8 +71,11 @@ struct Arguments {
 enum Command {
     /// Run the processors until a signal comes; this is the default
     Run(Run),
-    /// Print the topics that the processors declare
-    Topics,
+    /// Print the topics that the processors declare; with `plan`, `apply` and `check`, those on the broker
+    Topics {
+        #[command(subcommand)]
+        command: Option<TopicsCommand>,
+    },
     /// List and show events that were given up on
     DeadLetters {
         /// The folder that the data lies in
@@ -173,10 +176,7 @@ impl App {
         };
         match arguments.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => self.run(run).await,
-            Command::Topics => match read_settings(&self.loader) {
-                Ok(settings) => cli::answer(cli::topics(&self.program(&Arc::new(settings)))),
-                Err(error) => cli::refuse(error),
-            },
+            Command::Topics { command } => self.topics(command).await,
             Command::DeadLetters { data, command } => {
                 match data
                     .map_or_else(|| read_settings(&self.loader).map(|settings| self.data(&settings)), Ok)
@@ -197,6 +197,17 @@ impl App {
         let program = self.build.iter().fold(Program::new(), |program, build| build(program, settings));
         let namespaces = settings.root.active_brokers.iter().cloned();
         namespaces.fold(program, Program::namespace)
+    }
+
+    async fn topics(&self, command: Option<TopicsCommand>) -> ExitCode {
+        let settings = match read_settings(&self.loader) {
+            Ok(settings) => Arc::new(settings),
+            Err(error) => return cli::refuse(error),
+        };
+        match command {
+            None => cli::answer(cli::topics(&self.program(&settings))),
+            Some(command) => command.run(&self.program(&settings), &settings).await,
+        }
     }
 
     async fn run(&self, run: Run) -> ExitCode {

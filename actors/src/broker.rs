@@ -21,6 +21,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::BaseConsumer,
 };
 
@@ -47,7 +48,9 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`], which names the setting to look at.
     pub async fn connect(settings: &Settings) -> Result<Self, BrokerError> {
-        let config = admin_config(settings)?;
+        let mut config = admin_config(settings)?;
+        // Why a connection failed stands in the client's log lines alone; without a logger it would write none.
+        config.set_log_level(RDKafkaLogLevel::Warning);
         let made = |error| BrokerError::client(&error);
         let consumer: BaseConsumer<Listener> =
             config.create_with_context(Listener::default()).map_err(made)?;

@@ -1,13 +1,25 @@
 //! Whether the program's user may do what it has to: what a broker does not show may be hidden or missing.
 
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
 use pandaflow::{Group, TopicName};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    topic_partition_list::TopicPartitionListElem,
 };
+use tokio::{sync::oneshot::error::TryRecvError, time::sleep};
 
-use super::{Broker, BrokerError, listener::Listener, reach::off_thread};
+use super::{
+    Broker, BrokerError,
+    listener::{Listener, serve},
+    reach::{LOOK_EVERY, off_thread},
+};
 
 impl Broker {
     /// The topics among these, which the broker did not show, that are hidden rather than missing.
@@ -40,35 +52,51 @@ impl Broker {
     pub async fn may_use_group(&self, group: &Group, topic: &TopicName) -> Result<bool, BrokerError> {
         let mut config = self.config.clone();
         config.set("group.id", group.as_str());
-        let (topic, timeout) = (topic.clone(), self.timeout);
-        let asked = off_thread(move || {
-            let consumer: BaseConsumer<Listener> = config.create_with_context(Listener::default())?;
-            let mut partition = TopicPartitionList::new();
-            partition.add_partition_offset(&topic, 0, Offset::Invalid)?;
-            let committed = consumer.committed_offsets(partition, timeout)?;
-            committed.elements().first().map_or(Ok(()), |element| element.error())
-        })?;
-        match asked.await {
-            Ok(Ok(())) => Ok(true),
-            Ok(Err(error))
-                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) =>
-            {
-                Ok(false)
+        let consumer: BaseConsumer<Listener> =
+            config.create_with_context(Listener::default()).map_err(|error| BrokerError::client(&error))?;
+        let (consumer, topic) = (Arc::new(consumer), topic.clone());
+        let (asking, timeout) = (consumer.clone(), self.timeout);
+        let mut answer = off_thread(move || committed(&asking, &topic, timeout))?;
+        loop {
+            // Who may not is told so here, and the question just gets no answer.
+            serve(&consumer);
+            if consumer.context().has_heard(RDKafkaErrorCode::GroupAuthorizationFailed) {
+                return Ok(false);
             }
+            match answer.try_recv() {
+                Ok(Ok(allowed)) => return Ok(allowed),
+                Ok(Err(error)) => {
+                    return Err(self.failed(&format!("group {group} can't be asked for"), &error));
+                }
+                Err(TryRecvError::Closed) => return Err(BrokerError::client(&KafkaError::Canceled)),
+                Err(TryRecvError::Empty) => sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+}
+
+/// Asks what a group has committed, again while its coordinator is only just being found.
+fn committed(consumer: &BaseConsumer<Listener>, topic: &TopicName, timeout: Duration) -> KafkaResult<bool> {
+    use RDKafkaErrorCode as Code;
+    let deadline = Instant::now() + timeout;
+    loop {
+        let mut partition = TopicPartitionList::new();
+        partition.add_partition_offset(topic, 0, Offset::Invalid)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = consumer
+            .committed_offsets(partition, left)
+            .and_then(|committed| committed.elements().first().map_or(Ok(()), TopicPartitionListElem::error));
+        let Err(error) = answer else { return Ok(true) };
+        match error.rdkafka_error_code() {
+            Some(Code::GroupAuthorizationFailed) => return Ok(false),
             // The topic is another question.
-            Ok(Err(error))
-                if matches!(
-                    error.rdkafka_error_code(),
-                    Some(
-                        RDKafkaErrorCode::UnknownTopicOrPartition
-                            | RDKafkaErrorCode::TopicAuthorizationFailed
-                    )
-                ) =>
+            Some(Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed) => return Ok(true),
+            Some(Code::NotCoordinator | Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress)
+                if Instant::now() < deadline =>
             {
-                Ok(true)
+                thread::sleep(LOOK_EVERY);
             }
-            Ok(Err(error)) => Err(self.failed(&format!("group {group} can't be asked for"), &error)),
-            Err(_) => Err(BrokerError::client(&KafkaError::Canceled)),
+            _ => return Err(error),
         }
     }
 }

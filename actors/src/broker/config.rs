@@ -12,7 +12,7 @@ use super::BrokerError;
 /// # Errors
 /// The program was built without what the settings need, or librdkafka does not take a property's value.
 pub fn consumer_config(settings: &Settings) -> Result<ClientConfig, BrokerError> {
-    config(&settings.kafka, settings.kafka_properties.of_consumers().collect())
+    config(settings, settings.kafka_properties.of_consumers())
 }
 
 /// What every client is told, and the properties that were passed through for producers.
@@ -20,7 +20,7 @@ pub fn consumer_config(settings: &Settings) -> Result<ClientConfig, BrokerError>
 /// # Errors
 /// As [`consumer_config`].
 pub fn producer_config(settings: &Settings) -> Result<ClientConfig, BrokerError> {
-    config(&settings.kafka, settings.kafka_properties.of_producers().collect())
+    config(settings, settings.kafka_properties.of_producers())
 }
 
 /// What every client is told, and the properties that were passed through for all.
@@ -28,12 +28,17 @@ pub fn producer_config(settings: &Settings) -> Result<ClientConfig, BrokerError>
 /// # Errors
 /// As [`consumer_config`].
 pub fn admin_config(settings: &Settings) -> Result<ClientConfig, BrokerError> {
-    config(&settings.kafka, settings.kafka_properties.of_all().collect())
+    config(settings, settings.kafka_properties.of_all())
 }
 
-fn config(kafka: &Kafka, properties: Vec<(&'static str, &str)>) -> Result<ClientConfig, BrokerError> {
-    let problems: Vec<_> =
-        not_built_in(kafka).into_iter().chain(properties.iter().filter_map(not_taken)).collect();
+fn config<'a>(
+    settings: &Settings,
+    properties: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Result<ClientConfig, BrokerError> {
+    let kafka = &settings.kafka;
+    // Those of all clients, so that whichever is made first tells everything.
+    let passed = settings.kafka_properties.of_consumers().chain(settings.kafka_properties.of_producers());
+    let problems: Vec<_> = not_built_in(kafka).into_iter().chain(passed.filter_map(not_taken)).collect();
     if !problems.is_empty() {
         return Err(BrokerError::Settings(SettingsErrors::new(problems)));
     }
@@ -86,24 +91,19 @@ fn not_built_in(kafka: &Kafka) -> Option<Problem> {
 }
 
 /// A property whose value librdkafka does not take, alone.
-fn not_taken((name, value): &(&'static str, &str)) -> Option<Problem> {
+fn not_taken((name, value): (&'static str, &str)) -> Option<Problem> {
     let mut alone = ClientConfig::new();
-    alone.set(*name, *value);
+    alone.set(name, value);
     let Err(error) = alone.create_native_config() else { return None };
-    let problem = Problem::new(KafkaProperties::variable(name), String::new());
+    let variable = KafkaProperties::variable(name);
     if KafkaProperties::is_secret(name) {
-        return Some(
-            Problem::new(problem.variable(), "librdkafka does not take this value").with_value("***"),
-        );
+        return Some(Problem::new(variable, "librdkafka does not take this value").with_value("***"));
     }
     let why = match error {
         rdkafka::error::KafkaError::ClientConfig(_, why, ..) => why,
         other => other.to_string(),
     };
-    Some(
-        Problem::new(problem.variable(), format!("librdkafka does not take this value: {why}"))
-            .with_value(value),
-    )
+    Some(Problem::new(variable, format!("librdkafka does not take this value: {why}")).with_value(value))
 }
 
 #[cfg(test)]

@@ -70,12 +70,7 @@ impl BrokerError {
     /// Time is over.
     pub(super) fn unreached(servers: &str, timeout: Duration, heard: &Heard, error: &KafkaError) -> Self {
         let waited = timeout.show();
-        let reason = heard
-            .iter()
-            .rev()
-            .map(|(_, reason)| short(reason))
-            .find(|reason| !reason.contains("brokers are down"));
-        let reason = reason.unwrap_or_else(|| error.to_string());
+        let reason = heard.last().map_or_else(|| error.to_string(), |(_, reason)| short(reason));
         // A listener that wants TLS or a name closes the connection of whoever comes without.
         let closed = reason.contains("security.protocol") || reason.contains("isconnected");
         let (setting, advice) = if closed {
@@ -96,7 +91,10 @@ impl BrokerError {
 /// The setting to look at, and what was said, for what stays as it is however long one waits.
 fn hopeless(code: Option<RDKafkaErrorCode>, reason: &str) -> Option<(&'static str, String)> {
     let said = short(reason);
-    let setting = if reason.contains("nsupported SASL mechanism")
+    let setting = if reason.contains("not valid in current SASL state") {
+        // The listener takes nobody's name.
+        "KAFKA__SECURITY_PROTOCOL"
+    } else if reason.contains("nsupported SASL mechanism")
         || reason.contains("SASL mechanism handshake failed")
     {
         "KAFKA__SASL_MECHANISM"
@@ -168,14 +166,11 @@ mod tests {
 
     #[test]
     fn a_broker_that_does_not_answer_is_told_with_the_reason_and_the_time() {
-        let heard = [
-            (
-                None,
-                "[thrd:h:1/bootstrap]: h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
-                    .to_owned(),
-            ),
-            (Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down".to_owned()),
-        ];
+        let heard = [(
+            None,
+            "[thrd:h:1/bootstrap]: h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"
+                .to_owned(),
+        )];
         let error = BrokerError::unreached("h:1", Duration::from_secs(10), &heard, &KafkaError::Canceled);
         assert_eq!(
             error.to_string(),

@@ -3,12 +3,13 @@
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use rdkafka::{
     ClientContext,
     config::RDKafkaLogLevel,
-    consumer::ConsumerContext,
+    consumer::{BaseConsumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
@@ -25,6 +26,11 @@ impl Listener {
     /// What was heard so far, the latest last.
     pub(super) fn heard(&self) -> Vec<(Option<RDKafkaErrorCode>, String)> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Whether an error of this code was heard.
+    pub(super) fn has_heard(&self, code: RDKafkaErrorCode) -> bool {
+        self.heard().iter().any(|(heard, _)| *heard == Some(code))
     }
 
     /// Forgets it.
@@ -58,8 +64,20 @@ impl ClientContext for Listener {
 
     fn error(&self, error: KafkaError, reason: &str) {
         log::debug!(target: "librdkafka", "{error}: {reason}");
-        self.hear(error.rdkafka_error_code(), reason);
+        // Said over and over while nothing is reached; the reasons would be lost among it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.hear(error.rdkafka_error_code(), reason);
+        }
     }
 }
 
 impl ConsumerContext for Listener {}
+
+/// Lets a client tell what it has to say. A poll that served a log line looks as if there were nothing, so it is asked as
+/// often as there can be something to keep.
+pub(super) fn serve(consumer: &BaseConsumer<Listener>) {
+    for _ in 0..KEPT {
+        // An error is heard by the listener, too.
+        let _ = consumer.poll(Duration::ZERO);
+    }
+}

@@ -2,43 +2,58 @@
 
 use std::{thread, time::Duration};
 
-use rdkafka::{consumer::Consumer, error::KafkaResult, metadata::Metadata};
+use rdkafka::{
+    consumer::Consumer,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    metadata::Metadata,
+};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep},
 };
 
-use super::{Broker, BrokerError};
+use super::{Broker, BrokerError, listener::serve};
 
 /// How often the client's errors are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Broker {
-    /// All topics that the program may see.
+    /// All topics that the program may see. A broker that is not there yet is waited for.
     pub(super) async fn metadata(&self) -> Result<Metadata, BrokerError> {
-        let (consumer, timeout) = (self.consumer.clone(), self.timeout);
-        let mut answer = off_thread(move || consumer.fetch_metadata(None, timeout))?;
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + self.timeout;
+        let mut answer = self.ask(deadline)?;
         loop {
             // It serves the client's errors and log lines, without which there is no reason to tell.
-            while self.consumer.poll(Duration::ZERO).is_some() {}
+            serve(&self.consumer);
             let heard = self.consumer.context().heard();
             if let Some(error) = BrokerError::hopeless(&self.servers, &heard) {
                 return Err(error);
             }
+            let late = Instant::now() >= deadline;
             match answer.try_recv() {
                 Ok(Ok(metadata)) => {
                     self.consumer.context().forget();
                     return Ok(metadata);
                 }
-                Ok(Err(error)) => return Err(BrokerError::unreached(&self.servers, timeout, &heard, &error)),
+                Ok(Err(error)) if late => {
+                    return Err(BrokerError::unreached(&self.servers, self.timeout, &heard, &error));
+                }
                 Err(_) if Instant::now() > deadline + LOOK_EVERY * 10 => {
-                    let error = rdkafka::error::KafkaError::Canceled;
-                    return Err(BrokerError::unreached(&self.servers, timeout, &heard, &error));
+                    let error = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+                    return Err(BrokerError::unreached(&self.servers, self.timeout, &heard, &error));
+                }
+                Ok(Err(_)) => {
+                    sleep(LOOK_EVERY).await;
+                    answer = self.ask(deadline)?;
                 }
                 Err(_) => sleep(LOOK_EVERY).await,
             }
         }
+    }
+
+    fn ask(&self, deadline: Instant) -> Result<oneshot::Receiver<KafkaResult<Metadata>>, BrokerError> {
+        let consumer = self.consumer.clone();
+        off_thread(move || consumer.fetch_metadata(None, deadline.saturating_duration_since(Instant::now())))
     }
 }
 

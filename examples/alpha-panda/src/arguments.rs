@@ -1,6 +1,9 @@
 //! What the command line of the program takes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use pandaflow::{
@@ -8,8 +11,8 @@ use pandaflow::{
     settings::{self, Loader, Settings},
 };
 use pandaflow_actors::{
-    EnvironmentError, PlanError,
-    cli::{self, ConfigCommand, DeadLettersCommand},
+    EnvironmentError, Program,
+    cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
     read_settings,
 };
 
@@ -42,8 +45,12 @@ pub struct Arguments {
 pub enum Command {
     /// Run the feed through the pipeline to its end, and report; this is the default
     Run(RunOptions),
-    /// Print the topics of the pipeline
-    Topics,
+    /// Print the topics of the pipeline; with `plan`, `apply` and `check`, those on the broker
+    Topics {
+        /// What to do with those on the broker.
+        #[command(subcommand)]
+        command: Option<TopicsCommand>,
+    },
     /// List and show events that were given up on
     DeadLetters {
         /// The folder that the data lies in
@@ -138,26 +145,32 @@ pub fn data_by(settings: &Settings) -> PathBuf {
 
 /// Why the topics can't be told.
 #[derive(Debug, thiserror::Error)]
-pub enum TopicsError {
+enum TopicsError {
     /// The settings are wrong.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// No rules can be made of them.
     #[error(transparent)]
     Rules(#[from] RulesError),
-    /// The processors don't fit together.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
 }
 
-/// The topics of the pipeline as a table.
-///
-/// # Errors
-/// [`TopicsError`].
-pub fn topics() -> Result<String, TopicsError> {
+/// Prints the topics of the pipeline as a table, or does with those on the broker what was said.
+pub async fn topics(command: Option<TopicsCommand>) -> ExitCode {
+    let (program, settings) = match declared() {
+        Ok(declared) => declared,
+        Err(error) => return cli::refuse(error),
+    };
+    match command {
+        None => cli::answer(cli::topics(&program)),
+        Some(command) => command.run(&program, &settings).await,
+    }
+}
+
+fn declared() -> Result<(Program, Settings), TopicsError> {
     let settings = read_settings(&loader())?;
     let namespaces = RunOptions::default().namespaces(&settings);
-    Ok(cli::topics(&pipeline::program(&settings, &namespaces)?)?)
+    let program = pipeline::program(&settings, &namespaces)?;
+    Ok((program, settings))
 }
 
 fn namespace(name: &str) -> Result<Namespace, String> {
