@@ -1,5 +1,6 @@
 //! The runtime: starts services, hosts and tasks on a transport, tells how they are, and drains them.
 
+mod applied;
 mod arbiters;
 mod attempt;
 mod board;

@@ -202,7 +202,7 @@ async fn transport(transport: &EmbeddedTransport, size: u64, with_state: bool, a
             headers: Headers::default(),
         };
         let outputs = keys.iter().map(outgoing).collect();
-        let change = |key: Bytes| StateChange { key, value: Some(changed.clone()) };
+        let change = |key: Bytes| StateChange::new(key, Some(changed.clone()));
         Settlement {
             owner: owner.clone(),
             outputs,

@@ -116,7 +116,7 @@ impl Memory {
 
     fn write(&self, state: &str) -> Settlement {
         let value = Some(Bytes::copy_from_slice(state.as_bytes()));
-        let states = vec![StateChange { key: Bytes::from_static(b"k"), value }];
+        let states = vec![StateChange::new(Bytes::from_static(b"k"), value)];
         Settlement { states, ..effects(&self.diary.acquired().owner) }
     }
 

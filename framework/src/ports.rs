@@ -13,7 +13,7 @@ mod table;
 pub use dead_letters::{DeadLetterFilter, DeadLetterId, DeadLetterStore, Filing, StoredDeadLetter};
 pub use dedup::{Claim, DedupStore, Verdict};
 pub use settlement::{
-    Acquired, AttemptChange, FailedAttempts, Mark, Owner, SettleError, SettleErrorKind, Settlement,
+    Acquired, Applied, AttemptChange, FailedAttempts, Mark, Owner, SettleError, SettleErrorKind, Settlement,
     SettlementStore, StateChange, Unsettled,
 };
 pub use source::{Assignee, Assignment, Batch, Demand, Source, Subscription, SubscriptionRequest};

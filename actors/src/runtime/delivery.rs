@@ -37,6 +37,8 @@ pub(crate) struct Delivered {
     pub(crate) arrival: Arrival,
     /// Its lane; `None` if any will do.
     pub(crate) lane: Option<LaneNo>,
+    /// Whether it has gone into its key's state already: a duplicate, whose mark may be missing.
+    pub(crate) applied: bool,
     /// What dedup said of it.
     pub(crate) verdict: Option<Verdict>,
 }

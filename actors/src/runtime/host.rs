@@ -331,6 +331,11 @@ impl<P: StreamProcessor> TaskSeed<P> {
             outputs: self.outputs,
             tables: self.tables,
         };
+        let settlement = self.around.transport.settlement();
+        let mut cache = StateCache::new(self.around.cached_keys);
+        if settlement.asks_for_applied() {
+            cache = cache.noting_applied(acquired.progress.iter().map(|(topic, _)| topic.clone()).collect());
+        }
         let env = Env {
             scope: Rc::new(scope),
             owner: acquired.owner,
@@ -338,7 +343,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             policy: RetryPolicy::declared(declaration.retries),
             permits: Permits::new(self.permits),
             states: self.around.transport.states(),
-            cache: StateCache::new(self.around.cached_keys).into(),
+            cache: cache.into(),
             blank: Rc::new(P::State::default()),
             dedup: self.around.services.dedup,
             lease: self.around.lease,
@@ -367,7 +372,8 @@ impl<P: StreamProcessor> TaskSeed<P> {
             inputs,
             ledger: acquired.ledger,
             failed: acquired.attempts,
-            settlement: self.around.transport.settlement(),
+            applied: acquired.applied,
+            settlement,
             demand: assignment.demand,
             limits: self.around.limits,
             host: self.host,

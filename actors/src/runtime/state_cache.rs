@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, rc::Rc};
 
 use bytes::Bytes;
 use lru::LruCache;
-use pandaflow::ports::StateChange;
+use pandaflow::{Offset, TopicName, ports::StateChange};
 
 use super::state_row;
 
@@ -15,6 +15,21 @@ struct Cached<S> {
     changed: bool,
     /// Settlements under way that carry an older value of it.
     settling: u32,
+    /// The last event of each input that went into it since the last settlement was cut, where that is asked for.
+    applied: Vec<(usize, Offset)>,
+}
+
+impl<S> Cached<S> {
+    fn new(value: Rc<S>, changed: bool) -> Self {
+        Self { value, changed, settling: 0, applied: Vec::new() }
+    }
+
+    fn apply(&mut self, input: usize, offset: Offset) {
+        match self.applied.iter_mut().find(|(known, _)| *known == input) {
+            Some((_, last)) => *last = offset.max(*last),
+            None => self.applied.push((input, offset)),
+        }
+    }
 }
 
 /// Typed state of keys. What is changed or on its way to the store stays, whatever the bound says; the rest
@@ -25,12 +40,20 @@ pub(crate) struct StateCache<S> {
     changed: Vec<Bytes>,
     /// Whether states are being loaded: then nothing is let go.
     loading: bool,
+    /// The inputs, where the store asks for the last event that went into a state; none elsewhere.
+    inputs: Vec<TopicName>,
 }
 
 impl<S: serde::Serialize> StateCache<S> {
     /// At most `capacity` keys, but for those that are not settled.
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
-        Self { entries: LruCache::unbounded(), capacity: capacity.get(), changed: Vec::new(), loading: false }
+        Self { entries: LruCache::unbounded(), capacity: capacity.get(), changed: Vec::new(), loading: false, inputs: Vec::new() }
+    }
+
+    /// The same cache, which notes per key the last event of each input that goes into its state.
+    pub(crate) fn noting_applied(mut self, inputs: Vec<TopicName>) -> Self {
+        self.inputs = inputs;
+        self
     }
 
     pub(crate) fn get(&mut self, key: &Bytes) -> Option<Rc<S>> {
@@ -60,24 +83,30 @@ impl<S: serde::Serialize> StateCache<S> {
     /// Puts what the store has; what is here already is newer and stays.
     pub(crate) fn loaded(&mut self, key: Bytes, value: Rc<S>) {
         if !self.entries.contains(&key) {
-            self.entries.put(key, Cached { value, changed: false, settling: 0 });
+            self.entries.put(key, Cached::new(value, false));
             self.shrink();
         }
     }
 
-    /// Puts what a successful attempt made of it.
-    pub(crate) fn change(&mut self, key: &Bytes, value: S) {
-        match self.entries.get_mut(key) {
+    /// Puts what a successful attempt at an event of an input made of it.
+    pub(crate) fn change(&mut self, key: &Bytes, value: S, (input, offset): (usize, Offset)) {
+        let noting = !self.inputs.is_empty();
+        let cached = match self.entries.get_mut(key) {
             Some(cached) => {
                 cached.value = Rc::new(value);
-                if !std::mem::replace(&mut cached.changed, true) {
-                    self.changed.push(key.clone());
-                }
+                cached
             }
             None => {
-                self.entries.put(key.clone(), Cached { value: Rc::new(value), changed: true, settling: 0 });
-                self.changed.push(key.clone());
+                self.entries.put(key.clone(), Cached::new(Rc::new(value), false));
+                let Some(cached) = self.entries.get_mut(key) else { return };
+                cached
             }
+        };
+        if noting {
+            cached.apply(input, offset);
+        }
+        if !std::mem::replace(&mut cached.changed, true) {
+            self.changed.push(key.clone());
         }
     }
 
@@ -90,7 +119,9 @@ impl<S: serde::Serialize> StateCache<S> {
             let value = state_row::encode(&key, version, &*cached.value)?;
             cached.changed = false;
             cached.settling += 1;
-            changes.push(StateChange { key, value: Some(value) });
+            let named = |(input, offset): (usize, Offset)| Some((self.inputs.get(input)?.clone(), offset));
+            let applied = std::mem::take(&mut cached.applied).into_iter().filter_map(named).collect();
+            changes.push(StateChange { key, value: Some(value), applied });
         }
         Ok(changes)
     }
@@ -137,7 +168,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_key_goes_and_one_that_is_not_settled_stays() {
         let mut cache = StateCache::new(NonZeroUsize::MIN);
-        cache.change(&key("a"), 1);
+        cache.change(&key("a"), 1, (0, Offset(0)));
         cache.loaded(key("b"), Rc::new(0));
         cache.loaded(key("c"), Rc::new(0));
         assert_eq!(cache.get(&key("a")).as_deref(), Some(&1));
@@ -151,11 +182,24 @@ mod tests {
     }
 
     #[test]
+    fn the_last_event_of_each_input_goes_with_a_change_where_it_is_asked_for() {
+        let topics = ["a", "b"].map(TopicName::new);
+        let mut cache = StateCache::new(NonZeroUsize::MIN).noting_applied(topics.to_vec());
+        for event in [(0, Offset(4)), (1, Offset(2)), (0, Offset(7))] {
+            cache.change(&key("k"), 1, event);
+        }
+        let [a, b] = topics;
+        let mut applied = || cache.cut(1).expect("numbers can be written").pop().map(|change| change.applied);
+        assert_eq!(applied(), Some(vec![(a, Offset(7)), (b, Offset(2))]));
+        assert_eq!(applied(), None);
+    }
+
+    #[test]
     fn what_was_read_before_a_change_never_takes_its_place() {
         let mut cache = StateCache::new(NonZeroUsize::MIN);
         cache.begin_loading();
         // The store was read here: 0. Meanwhile the key is changed, settled, and others crowd in.
-        cache.change(&key("a"), 1);
+        cache.change(&key("a"), 1, (0, Offset(0)));
         settle(&mut cache);
         cache.loaded(key("b"), Rc::new(0));
         cache.loaded(key("c"), Rc::new(0));

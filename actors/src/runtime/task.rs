@@ -28,11 +28,12 @@ use futures_util::{
 use pandaflow::{
     Epoch, EventId, Offset, Partition, StreamProcessor, TopicName,
     policy::{ledger::Ledger, watermark::Watermark},
-    ports::{Batch, Demand, FailedAttempts, SettlementStore, Unsettled},
+    ports::{Applied, Batch, Demand, FailedAttempts, SettlementStore, Unsettled},
 };
 
 use self::{drain::Drainage, intake::Prepared, settle::Under};
 use super::{
+    applied::AppliedEvents,
     attempt::{self, Ended, Work},
     delivery::{Arrival, Deliveries, Delivery},
     env::Env,
@@ -62,6 +63,7 @@ pub(crate) struct TaskParts<P: StreamProcessor> {
     pub(crate) inputs: Vec<(TopicName, Watermark)>,
     pub(crate) ledger: Ledger,
     pub(crate) failed: Vec<FailedAttempts>,
+    pub(crate) applied: Vec<Applied>,
     pub(crate) settlement: Arc<dyn SettlementStore>,
     pub(crate) demand: Arc<dyn Demand>,
     pub(crate) limits: TaskLimits,
@@ -113,6 +115,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     env: Rc<Env<P>>,
     inputs: Vec<(TopicName, Watermark)>,
     ledger: Ledger,
+    /// What has gone into a state in earlier lives; emptied as the events come.
+    applied: AppliedEvents,
     /// Attempts of earlier lives; emptied as the events come.
     failed: HashMap<(usize, Offset), FailedAttempts>,
     settlement: Arc<dyn SettlementStore>,
@@ -168,8 +172,10 @@ impl<P: StreamProcessor> Task<P> {
             .into_iter()
             .filter_map(|failed| Some(((place(&failed.topic)?, failed.offset), failed)))
             .collect();
+        let applied = AppliedEvents::new(parts.applied, place);
         let env = parts.env.clone();
         Self {
+            applied,
             lanes: Lanes::new(order, parts.concurrency),
             seats: seats(move |work| attempt::run(env.clone(), work)),
             env: parts.env,

@@ -39,7 +39,7 @@ pub mod topics;
 
 use std::{future::Future, sync::Arc};
 
-use pandaflow::ports::Transport;
+use pandaflow::{Offset, ports::Transport};
 
 pub use self::{
     member::{Member, Notice, Task},
@@ -55,6 +55,26 @@ pub trait Subject: 'static {
     /// default, if it keeps nothing.
     fn reopen(&mut self) -> bool {
         false
+    }
+
+    /// Where the transport's own format sets limits, which the checks keep to.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+}
+
+/// What a transport can hold. The default: whatever the types can.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The last offset.
+    pub last_offset: Offset,
+    /// Whether a header's name need not be UTF-8.
+    pub any_header_names: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { last_offset: Offset(u64::MAX), any_header_names: true }
     }
 }
 

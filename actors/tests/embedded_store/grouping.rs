@@ -79,7 +79,7 @@ impl Scene {
         let text = Bytes::from(number.to_string());
         Settlement {
             outputs: vec![keyed(&self.topic, "k", &number.to_string())],
-            states: vec![StateChange { key: format!("owner-{owner}").into(), value: Some(text) }],
+            states: vec![StateChange::new(format!("owner-{owner}").into(), Some(text))],
             ledger: pandaflow::policy::ledger::Ledger {
                 consumed: number.into(),
                 succeeded: number.into(),

@@ -28,7 +28,7 @@ fn step(owner: &Owner, topic: &TopicName, number: u64) -> Settlement {
     let text = number.to_string();
     Settlement {
         outputs: vec![keyed(topic, "k", &text)],
-        states: vec![StateChange { key: Bytes::from_static(b"k"), value: Some(text.into()) }],
+        states: vec![StateChange::new(Bytes::from_static(b"k"), Some(text.into()))],
         progress: vec![(topic.clone(), Progress::at(Offset(number + 1)))],
         ledger: Ledger { consumed: number + 1, succeeded: number + 1, ..Ledger::default() },
         ..effects(owner)

@@ -192,10 +192,7 @@ pub(crate) fn event(number: u128) -> EventId {
 pub(crate) fn everything(owner: &Owner, topic: &TopicName, number: u32) -> Settlement {
     Settlement {
         outputs: vec![headed(topic, number), headed(topic, number + 1000)],
-        states: vec![StateChange {
-            key: Bytes::from(format!("key-{number}")),
-            value: Some(number.to_string().into()),
-        }],
+        states: vec![StateChange::new(Bytes::from(format!("key-{number}")), Some(number.to_string().into()))],
         marks: vec![Mark { id: event(number.into()), expires: Timestamp(4_000_000_000_000) }],
         dead_letters: vec![letter(topic)],
         attempts: vec![AttemptChange::Failed(FailedAttempts {

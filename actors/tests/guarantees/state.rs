@@ -23,7 +23,7 @@ async fn plant<P: StreamProcessor>(kit: &TestKit, key: &str, bytes: &str) {
     let settlement = Settlement {
         owner: acquired.owner,
         outputs: Vec::new(),
-        states: vec![StateChange { key: Bytes::copy_from_slice(key.as_bytes()), value }],
+        states: vec![StateChange::new(Bytes::copy_from_slice(key.as_bytes()), value)],
         marks: Vec::new(),
         dead_letters: Vec::new(),
         attempts: Vec::<AttemptChange>::new(),

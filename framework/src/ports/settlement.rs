@@ -48,6 +48,28 @@ pub struct StateChange {
     pub key: Bytes,
     /// The state, encoded.
     pub value: Option<Bytes>,
+    /// Per topic, the last event of this key that has gone into it, where the store asks for that
+    /// ([`SettlementStore::asks_for_applied`]).
+    pub applied: Vec<(TopicName, Offset)>,
+}
+
+impl StateChange {
+    /// The new state of a key, without what has gone into it.
+    #[must_use]
+    pub fn new(key: Bytes, value: Option<Bytes>) -> Self {
+        Self { key, value, applied: Vec::new() }
+    }
+}
+
+/// Events of a key that have gone into its state already, though their settlement did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The key.
+    pub key: Bytes,
+    /// The events' topic.
+    pub topic: TopicName,
+    /// The last of them: it and all of that key before it are duplicates.
+    pub last: Offset,
 }
 
 /// An event id to be remembered as done.
@@ -97,6 +119,9 @@ pub struct Acquired {
     pub ledger: Ledger,
     /// Events that have failed and not ended.
     pub attempts: Vec<FailedAttempts>,
+    /// What has gone into a state and lies at or above the progress; always empty where a settlement is one
+    /// transaction.
+    pub applied: Vec<Applied>,
 }
 
 /// What kind of trouble a settlement met.
@@ -143,4 +168,10 @@ pub trait SettlementStore: Send + Sync {
     /// Makes a settlement real, all of it or nothing. Those of one owner become real in the order of the calls;
     /// after one failed, later ones of the same owner fail too until the failed one has been tried again.
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>>;
+
+    /// Whether [`StateChange::applied`] is to be filled in: where state and progress don't become real in one
+    /// transaction, a crash between the two must not apply an event twice.
+    fn asks_for_applied(&self) -> bool {
+        false
+    }
 }

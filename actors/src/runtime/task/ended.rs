@@ -45,7 +45,8 @@ impl<P: StreamProcessor> Task<P> {
         }
         if let Some(state) = effects.state {
             let key = delivery.record.key.clone().unwrap_or_default();
-            self.env.cache.borrow_mut().change(&key, state);
+            let event = (delivery.input, delivery.record.offset);
+            self.env.cache.borrow_mut().change(&key, state, event);
         }
         self.env.telemetry.borrow_mut().batch.emitted += effects.outputs.len() as u64;
         self.open.outputs.extend(effects.outputs);
@@ -56,7 +57,7 @@ impl<P: StreamProcessor> Task<P> {
     fn settled(&mut self, delivery: Delivery, outcome: Outcome) {
         if let Some(id) = delivery.claimed
             && let Some(dedup) = Env::<P>::DECLARATION.dedup
-            && outcome != Outcome::Duplicate
+            && (outcome != Outcome::Duplicate || delivery.applied)
         {
             self.open.marks.push(mark(id, self.env.clock.now(), dedup.ttl));
         }

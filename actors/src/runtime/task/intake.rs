@@ -100,6 +100,7 @@ impl<P: StreamProcessor> Task<P> {
             };
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
+            let applied = !self.applied.is_empty() && self.applied.contains(batch.input, &record);
             self.arrivals += 1;
             let lane = self.lanes.lane_of(record.key.as_ref());
             self.next_batch.push(self.deliveries.make(Delivered {
@@ -110,7 +111,8 @@ impl<P: StreamProcessor> Task<P> {
                 claimed: None,
                 arrival: self.arrivals,
                 lane,
-                verdict: None,
+                applied,
+                verdict: applied.then_some(Verdict::Done),
                 record,
             }));
         }
@@ -127,7 +129,7 @@ impl<P: StreamProcessor> Task<P> {
         }
         match prepared.verdicts {
             Ok(verdicts) if self.drainage.is_none() => {
-                let claimed = self.next_batch.iter_mut().filter(|delivery| delivery.claimed.is_some());
+                let claimed = self.next_batch.iter_mut().filter(|delivery| delivery.claimed.is_some() && !delivery.applied);
                 for (delivery, verdict) in claimed.zip(verdicts.unwrap_or_default()) {
                     self.env.telemetry.borrow_mut().batch.judged(verdict);
                     delivery.verdict = Some(verdict);
@@ -148,7 +150,9 @@ fn claim_ids<P: StreamProcessor>(deliveries: &mut [Delivery]) -> Option<Vec<pand
     let mut ids = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         delivery.claimed = peek_id::<P>(delivery.input, &delivery.record);
-        ids.extend(delivery.claimed);
+        if !delivery.applied {
+            ids.extend(delivery.claimed);
+        }
     }
     Some(ids)
 }

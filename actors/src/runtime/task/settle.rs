@@ -174,5 +174,5 @@ impl<P: StreamProcessor> Task<P> {
 
 /// The keys alone: the values are with the settlement.
 fn keys_of(states: &[StateChange]) -> Vec<StateChange> {
-    states.iter().map(|change| StateChange { key: change.key.clone(), value: None }).collect()
+    states.iter().map(|change| StateChange::new(change.key.clone(), None)).collect()
 }

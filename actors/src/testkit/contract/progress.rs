@@ -22,6 +22,9 @@ pub async fn a_new_group_begins_at_the_start(stage: Stage) {
 pub async fn progress_comes_back_with_its_ranges(stage: Stage) {
     let topic = stage.topic("paper.in", 1).await;
     for text in ["1;4;", "1;10;12-14,17", "1;18446744073709551613;18446744073709551615", "1;3;5"] {
+        if progress(text).above.last().is_some_and(|(_, last)| *last > stage.limits().last_offset) {
+            continue;
+        }
         let owner = stage.acquire("g", 0, &[&topic]).await.owner;
         stage.settle(Settlement { progress: vec![(topic.clone(), progress(text))], ..effects(&owner) }).await;
         assert_eq!(stage.acquire("g", 0, &[&topic]).await.progress, [(topic.clone(), progress(text))]);

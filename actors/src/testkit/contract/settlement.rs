@@ -57,10 +57,7 @@ pub async fn offsets_are_dense_from_zero(stage: Stage) {
 pub(super) fn everything(owner: &Owner, topic: &TopicName, id: EventId) -> Settlement {
     Settlement {
         outputs: vec![keyed(topic, "k", "output")],
-        states: vec![StateChange {
-            key: Bytes::from_static(b"k"),
-            value: Some(Bytes::from_static(b"state")),
-        }],
+        states: vec![StateChange::new(Bytes::from_static(b"k"), Some(Bytes::from_static(b"state")))],
         marks: vec![Mark { id, expires: Timestamp(1_000_000) }],
         dead_letters: vec![letter("g", "processor")],
         attempts: vec![AttemptChange::Failed(FailedAttempts {
@@ -132,7 +129,7 @@ pub async fn settlements_become_real_in_the_order_of_the_calls(stage: Stage) {
             let text = number.to_string();
             store.settle(Settlement {
                 outputs: vec![keyed(&topic, "k", &text)],
-                states: vec![StateChange { key: Bytes::from_static(b"k"), value: Some(text.into()) }],
+                states: vec![StateChange::new(Bytes::from_static(b"k"), Some(text.into()))],
                 progress: vec![(topic.clone(), progress(&format!("1;{number};")))],
                 ..effects(&owner)
             })

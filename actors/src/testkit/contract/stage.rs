@@ -12,7 +12,7 @@ use pandaflow::{
     },
 };
 
-use super::{Member, Subject};
+use super::{Limits, Member, Subject};
 
 /// How long a check waits for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +31,12 @@ impl Stage {
     #[must_use]
     pub fn transport(&self) -> Arc<dyn Transport> {
         self.subject.transport()
+    }
+
+    /// What the transport can hold.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.subject.limits()
     }
 
     /// The store that settles.

@@ -88,7 +88,7 @@ impl Holding {
             })
             .collect();
         let attempts = self.attempts.values().cloned().collect();
-        Acquired { owner: Owner { group, partition, epoch }, progress, ledger: self.ledger, attempts }
+        Acquired { owner: Owner { group, partition, epoch }, progress, ledger: self.ledger, attempts, applied: Vec::new() }
     }
 
     pub(super) fn is_held_by(&self, epoch: Epoch) -> bool {
@@ -103,7 +103,7 @@ impl Holding {
     }
 
     pub(super) fn write_states(&mut self, changes: Vec<StateChange>) {
-        for StateChange { key, value } in changes {
+        for StateChange { key, value, .. } in changes {
             match value {
                 Some(value) => drop(self.states.insert(key, value)),
                 None => drop(self.states.remove(&key)),

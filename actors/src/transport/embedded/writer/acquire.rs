@@ -110,7 +110,7 @@ fn acquire(
         .execute(connection)
         .map_err(failed("writing an owner"))?;
     let owner = Owner { group: job.group.clone(), partition: job.partition, epoch };
-    Ok(Acquired { owner, progress: settled, ledger, attempts })
+    Ok(Acquired { owner, progress: settled, ledger, attempts, applied: Vec::new() })
 }
 
 /// How far the group has come; one that is new begins where the log does. Its row says from now on that the group

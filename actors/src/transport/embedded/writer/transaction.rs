@@ -170,7 +170,7 @@ impl<'a> Pen<'a> {
         group: i32,
         changes: &[StateChange],
     ) -> QueryResult<()> {
-        for StateChange { key, value } in changes {
+        for StateChange { key, value, .. } in changes {
             match value {
                 Some(value) => PutState::new(group, key, value).execute(connection)?,
                 None => delete(state::table.find((group, &key[..]))).execute(connection)?,

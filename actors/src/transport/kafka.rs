@@ -1,0 +1,117 @@
+//! The Kafka transport: topics, groups and state on brokers, for as many processes as one starts.
+//!
+//! Effects become real at least once: outputs first, then state, then dedup marks, then offsets, each confirmed before the
+//! next. Ids of emitted events are derived, and a state remembers what has gone into it, so that what is done again after a
+//! crash is found to be done. Each group has a topic `{group}.changelog` for state and ledgers, each input a topic
+//! `{topic}.dlq` for dead letters.
+
+mod acquire;
+mod background;
+mod bell;
+mod changelog;
+mod changelog_records;
+mod commit_note;
+mod commits;
+mod config;
+mod core;
+mod dead_letter_record;
+mod dead_letters;
+mod failure;
+mod lag;
+mod log_reader;
+mod member;
+mod names;
+mod outsider;
+mod owners;
+mod producer;
+mod record;
+mod settlement;
+mod settler;
+mod source;
+mod states;
+mod tables;
+mod topics;
+mod varint;
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt, future::BoxFuture};
+use pandaflow::{
+    Group,
+    policy::ledger::Ledger,
+    ports::{
+        DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
+        TopicToCreate, Transport,
+    },
+};
+
+pub use self::config::{GroupProtocol, KafkaConfig};
+use self::core::Core;
+
+/// A transport on Kafka. A clone is another handle on the same one.
+#[derive(Clone)]
+pub struct KafkaTransport {
+    core: Arc<Core>,
+}
+
+impl KafkaTransport {
+    /// Sets the clients up. They connect by themselves: whether a broker answers shows with the first question.
+    ///
+    /// # Errors
+    /// A property is not one of librdkafka's, or has a value that it doesn't take.
+    pub fn new(config: KafkaConfig) -> Result<Self, StoreError> {
+        Ok(Self { core: Core::new(config)? })
+    }
+}
+
+impl Transport for KafkaTransport {
+    fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let core = Arc::clone(&self.core);
+        let made = self.core.background.spawn(async move {
+            core.make_topics(topics.into_iter().map(Into::into).collect()).await
+        });
+        async move { made.await.unwrap_or_else(|error| Err(failure::store_error(error.to_string()))) }.boxed()
+    }
+
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::new(source::KafkaSource(Arc::clone(&self.core)))
+    }
+
+    fn settlement(&self) -> Arc<dyn SettlementStore> {
+        Arc::new(settlement::KafkaSettlement(Arc::clone(&self.core)))
+    }
+
+    fn states(&self) -> Arc<dyn StateStore> {
+        Arc::new(states::KafkaStates(Arc::clone(&self.core)))
+    }
+
+    fn dedup(&self) -> Arc<dyn DedupStore> {
+        Arc::clone(&self.core.config.dedup)
+    }
+
+    fn dead_letters(&self) -> Arc<dyn DeadLetterStore> {
+        match &self.core.config.dead_letters {
+            Some(store) => Arc::clone(store),
+            None => Arc::new(dead_letters::KafkaDeadLetters(Arc::clone(&self.core))),
+        }
+    }
+
+    fn tables(&self) -> Arc<dyn TableSource> {
+        Arc::new(tables::KafkaTables(Arc::clone(&self.core)))
+    }
+
+    fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
+        let core = Arc::clone(&self.core);
+        self.core.background.ask(move || lag::lag(&core, &groups))
+    }
+
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        let core = Arc::clone(&self.core);
+        self.core.background.ask(move || lag::ledgers(&core, groups))
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let core = Arc::clone(&self.core);
+        async move { core.close().await }.boxed()
+    }
+}

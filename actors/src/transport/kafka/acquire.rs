@@ -1,0 +1,129 @@
+//! What a new owner of a partition finds: how far its group has come, its ledger, its state.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pandaflow::{
+    Epoch, Group, Offset, Partition, TopicName,
+    policy::{ledger::Ledger, watermark::Progress},
+    ports::StoreError,
+};
+use rdkafka::{
+    Message, TopicPartitionList, topic_partition_list::Offset as Committed,
+    topic_partition_list::TopicPartitionListElem,
+};
+
+use super::{
+    changelog::{self, APPLIED, Table},
+    commit_note::{Tally, read_ranges},
+    core::Core,
+    failure::failed,
+    log_reader::read_to_end,
+    record::header,
+    topics::number,
+};
+
+/// What was found of one partition.
+pub(super) struct Found {
+    pub(super) partition: Partition,
+    /// How many partitions the group's topics have.
+    pub(super) partitions: u32,
+    pub(super) progress: Vec<(TopicName, Progress)>,
+    pub(super) ledger: Ledger,
+    /// Of the owner that committed last.
+    pub(super) epoch: Epoch,
+    pub(super) table: Table,
+}
+
+/// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
+pub(super) fn find(
+    core: &Core,
+    committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
+    group: &Group,
+    partitions: &[Partition],
+    topics: &[TopicName],
+) -> Result<Vec<Found>, StoreError> {
+    let changelog = core.names.changelog(group);
+    let kept = core.topics.partitions(&changelog)?.unwrap_or(0);
+    let width = match topics.first() {
+        Some(topic) => core.topics.partitions(topic)?.unwrap_or(0),
+        None => 0,
+    };
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        for topic in topics {
+            list.add_partition(&core.names.topic(topic), number(partition.0));
+        }
+        if partition.0 < kept {
+            list.add_partition(&core.names.topic(&changelog), number(partition.0));
+        }
+    }
+    let list = if list.count() == 0 { list } else { committed(list)? };
+    let mut found = Vec::new();
+    for partition in partitions {
+        let mut progress = Vec::new();
+        for topic in topics {
+            progress.push((topic.clone(), progress_of(core, &list, topic, *partition)?));
+        }
+        let name = core.names.topic(&changelog);
+        let tally = list.find_partition(&name, number(partition.0)).and_then(|element| Tally::read(&note(&element)));
+        let (epoch, ledger) = tally.map_or((Epoch(0), Ledger::default()), |tally| (tally.epoch, tally.ledger));
+        let table = Table::default();
+        found.push(Found { partition: *partition, partitions: width, progress, ledger, epoch, table });
+    }
+    let from: Vec<(u32, i64)> =
+        partitions.iter().filter(|partition| partition.0 < kept).map(|partition| (partition.0, 0)).collect();
+    read_changelog(core, &changelog, &from, |partition, entry| {
+        if let Some(found) = found.iter_mut().find(|found| found.partition == partition) {
+            found.table.take_in(entry);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Reads partitions of a changelog. Blocks.
+pub(super) fn read_changelog(
+    core: &Core,
+    changelog: &TopicName,
+    from: &[(u32, i64)],
+    mut each: impl FnMut(Partition, changelog::Entry),
+) -> Result<(), StoreError> {
+    read_to_end(core, changelog, from, |message| {
+        let value = message.payload().map(bytes::Bytes::copy_from_slice);
+        let applied = header(message, APPLIED);
+        match message.key().and_then(|key| changelog::read(key, value, applied)) {
+            Some(entry) => each(Partition(u32::try_from(message.partition()).unwrap_or(0)), entry),
+            None => log::warn!(
+                "kafka: {changelog}[{}]@{} is no record that this program knows: a newer one wrote it, or somebody else",
+                message.partition(),
+                message.offset()
+            ),
+        }
+    })
+}
+
+fn progress_of(
+    core: &Core,
+    list: &TopicPartitionList,
+    topic: &TopicName,
+    partition: Partition,
+) -> Result<Progress, StoreError> {
+    let Some(element) = list.find_partition(&core.names.topic(topic), number(partition.0)) else {
+        return Ok(Progress::default());
+    };
+    element.error().map_err(failed("reading a committed offset"))?;
+    let next = committed_offset(&element).unwrap_or(Offset::ZERO);
+    Ok(Progress { next, above: read_ranges(next, &note(&element)) })
+}
+
+/// What was committed, if anything was.
+pub(super) fn committed_offset(element: &TopicPartitionListElem<'_>) -> Option<Offset> {
+    match element.offset() {
+        Committed::Offset(offset) => u64::try_from(offset).ok().map(Offset),
+        _ => None,
+    }
+}
+
+/// What stands beside a committed offset; nothing if it is no text.
+pub(super) fn note(element: &TopicPartitionListElem<'_>) -> String {
+    catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default()
+}

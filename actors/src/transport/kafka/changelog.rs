@@ -1,0 +1,202 @@
+//! Records of a group's changelog: state per key, and counts of failed attempts. One partition an owner, compacted.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes};
+use hashbrown::HashMap;
+use pandaflow::{
+    Epoch, Offset, Timestamp, TopicName,
+    ports::{FailedAttempts, StateChange},
+};
+
+use super::varint;
+
+/// The header that tells what has gone into a state.
+pub(super) const APPLIED: &str = "pandaflow-applied";
+const VERSION: u8 = 1;
+const STATE: u8 = b's';
+const ATTEMPTS: u8 = b'a';
+
+/// What a key's state is, and what has gone into it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// `None` once it was removed.
+    pub(super) value: Option<Bytes>,
+    /// Who wrote it.
+    pub(super) epoch: u64,
+    /// Per topic, the last event of the key that has gone in.
+    pub(super) applied: Vec<(TopicName, Offset)>,
+}
+
+/// A record of a changelog, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    State(Bytes, State),
+    Attempts((TopicName, Offset), Option<FailedAttempts>),
+}
+
+pub(super) fn state_key(key: &[u8]) -> Bytes {
+    [&[STATE][..], key].concat().into()
+}
+
+pub(super) fn attempts_key(topic: &TopicName, offset: Offset) -> Bytes {
+    let mut bytes = vec![ATTEMPTS];
+    bytes.put_u64(offset.0);
+    bytes.extend_from_slice(topic.as_bytes());
+    bytes.into()
+}
+
+pub(super) fn attempts_value(failed: &FailedAttempts) -> Bytes {
+    let mut bytes = vec![VERSION];
+    bytes.put_u32(failed.attempts);
+    bytes.put_i64(failed.first_failed.0);
+    bytes.into()
+}
+
+/// The header of a state record.
+pub(super) fn applied_header(epoch: Epoch, applied: &[(TopicName, Offset)]) -> Bytes {
+    let mut bytes = vec![VERSION];
+    varint::put(&mut bytes, epoch.0);
+    for (topic, offset) in applied {
+        varint::put_bytes(&mut bytes, topic.as_bytes());
+        varint::put(&mut bytes, offset.0);
+    }
+    bytes.into()
+}
+
+fn read_applied(header: &[u8]) -> Option<(u64, Vec<(TopicName, Offset)>)> {
+    let (VERSION, mut bytes) = header.split_first().map(|(version, rest)| (*version, rest))? else { return None };
+    let epoch = varint::take(&mut bytes)?;
+    let mut applied = Vec::new();
+    while !bytes.is_empty() {
+        let topic = std::str::from_utf8(varint::take_bytes(&mut bytes)?).ok()?;
+        applied.push((TopicName::new(topic), Offset(varint::take(&mut bytes)?)));
+    }
+    Some((epoch, applied))
+}
+
+/// Takes a record apart; `None` if it is of a version or kind that this program doesn't know.
+pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> Option<Entry> {
+    match key.split_first()? {
+        (&STATE, key) => {
+            let (epoch, applied) = match header {
+                Some(header) => read_applied(header)?,
+                None => Default::default(),
+            };
+            Some(Entry::State(Bytes::copy_from_slice(key), State { value, epoch, applied }))
+        }
+        (&ATTEMPTS, rest) => {
+            let (offset, topic) = rest.split_first_chunk()?;
+            let offset = Offset(u64::from_be_bytes(*offset));
+            let topic = TopicName::new(std::str::from_utf8(topic).ok()?);
+            let failed = match value.as_deref() {
+                None => None,
+                Some([VERSION, a, b, c, d, first @ ..]) => Some(FailedAttempts {
+                    topic: topic.clone(),
+                    offset,
+                    attempts: u32::from_be_bytes([*a, *b, *c, *d]),
+                    first_failed: Timestamp(i64::from_be_bytes(first.try_into().ok()?)),
+                }),
+                Some(_) => return None,
+            };
+            Some(Entry::Attempts((topic, offset), failed))
+        }
+        _ => None,
+    }
+}
+
+/// The latest of everything in one partition of a changelog.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) states: HashMap<Bytes, State>,
+    pub(super) attempts: BTreeMap<(TopicName, Offset), FailedAttempts>,
+}
+
+impl Table {
+    /// Takes a record in. What an owner wrote after a later one had written is passed over: that one doesn't know it.
+    pub(super) fn take_in(&mut self, entry: Entry) {
+        match entry {
+            Entry::State(key, state) => match self.states.get_mut(&key) {
+                Some(known) if known.epoch > state.epoch => {}
+                Some(known) => *known = state,
+                None => drop(self.states.insert(key, state)),
+            },
+            Entry::Attempts(event, Some(failed)) => drop(self.attempts.insert(event, failed)),
+            Entry::Attempts(event, None) => drop(self.attempts.remove(&event)),
+        }
+    }
+
+    /// What a key's state will have in it with this change.
+    pub(super) fn applied_with(&self, change: &StateChange) -> Vec<(TopicName, Offset)> {
+        let mut applied = self.states.get(&change.key).map(|state| state.applied.clone()).unwrap_or_default();
+        for (topic, offset) in &change.applied {
+            match applied.iter_mut().find(|(known, _)| known == topic) {
+                Some((_, last)) => *last = *offset.max(last),
+                None => applied.push((topic.clone(), *offset)),
+            }
+        }
+        applied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied() -> Vec<(TopicName, Offset)> {
+        vec![(TopicName::new("paper.in"), Offset(300))]
+    }
+
+    /// Frozen: what version 1 wrote is read by every later one.
+    #[test]
+    fn the_written_form_is_frozen() {
+        let header = applied_header(Epoch(5), &applied());
+        assert_eq!(&header[..], b"\x01\x05\x08paper.in\xac\x02");
+        assert_eq!(&state_key(b"k")[..], b"sk");
+        let value = Some(Bytes::from_static(b"{}"));
+        let state = State { value: value.clone(), epoch: 5, applied: applied() };
+        assert_eq!(read(b"sk", value, Some(&header)), Some(Entry::State(Bytes::from_static(b"k"), state)));
+
+        let topic = TopicName::new("t");
+        let failed = FailedAttempts {
+            topic: topic.clone(),
+            offset: Offset(9),
+            attempts: 3,
+            first_failed: Timestamp(1000),
+        };
+        let (key, value) = (attempts_key(&topic, Offset(9)), attempts_value(&failed));
+        assert_eq!(&key[..], b"a\0\0\0\0\0\0\0\x09t");
+        assert_eq!(&value[..], b"\x01\0\0\0\x03\0\0\0\0\0\0\x03\xe8");
+        assert_eq!(read(&key, Some(value), None), Some(Entry::Attempts((topic, Offset(9)), Some(failed))));
+    }
+
+    #[test]
+    fn what_is_unknown_is_passed_over() {
+        for (key, header) in [(&b""[..], None), (b"x", None), (b"sk", Some(&b"\x02\x05"[..])), (b"a\0", None)] {
+            assert_eq!(read(key, None, header), None);
+        }
+    }
+
+    #[test]
+    fn a_late_record_of_an_earlier_owner_changes_nothing() {
+        let mut table = Table::default();
+        for (epoch, value) in [(2, "new"), (1, "late")] {
+            let state = State { value: Some(value.into()), epoch, applied: Vec::new() };
+            table.take_in(Entry::State(Bytes::from_static(b"k"), state));
+        }
+        assert_eq!(table.states[&b"k"[..]].value.as_deref(), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn what_has_gone_in_adds_up_per_topic() {
+        let mut table = Table::default();
+        let state = State { value: None, epoch: 1, applied: applied() };
+        table.take_in(Entry::State(Bytes::from_static(b"k"), state));
+        let change = StateChange {
+            applied: vec![(TopicName::new("b"), Offset(1)), (TopicName::new("paper.in"), Offset(301))],
+            ..StateChange::new(Bytes::from_static(b"k"), None)
+        };
+        let expected = [(TopicName::new("paper.in"), Offset(301)), (TopicName::new("b"), Offset(1))];
+        assert_eq!(table.applied_with(&change), expected);
+    }
+}

@@ -1,0 +1,66 @@
+//! What settlements change in an owner's state and counts of attempts, as records of its changelog.
+
+use hashbrown::HashMap;
+use pandaflow::{
+    Clock, SystemClock,
+    ports::{AttemptChange, Settlement},
+};
+use rdkafka::message::{Header, OwnedHeaders};
+
+use super::{
+    changelog::{self, APPLIED, Entry, State},
+    owners::Life,
+    record::Outbound,
+};
+
+/// The records, one for each key at most, and what they mean.
+pub(super) fn changelog_records(
+    topic: &str,
+    life: &Life,
+    settlements: &[&Settlement],
+) -> (Vec<Outbound>, Vec<Entry>) {
+    let now = SystemClock.now().0;
+    let record = |key, value, headers| Outbound {
+        topic: topic.into(),
+        partition: life.owner.partition,
+        timestamp: now,
+        key: Some(key),
+        value,
+        headers,
+    };
+    let (mut records, mut entries) = (Vec::new(), Vec::new());
+    let mut states: HashMap<_, State> = HashMap::new();
+    {
+        let table = life.table();
+        for change in settlements.iter().flat_map(|settlement| &settlement.states) {
+            let mut applied = table.applied_with(change);
+            if let Some(earlier) = states.get(&change.key) {
+                // An earlier settlement of the same lot has changed this key as well.
+                for (topic, offset) in &earlier.applied {
+                    match applied.iter_mut().find(|(known, _)| known == topic) {
+                        Some((_, last)) => *last = *offset.max(last),
+                        None => applied.push((topic.clone(), *offset)),
+                    }
+                }
+            }
+            let state = State { value: change.value.clone(), epoch: life.owner.epoch.0, applied };
+            states.insert(change.key.clone(), state);
+        }
+    }
+    for (key, state) in states {
+        let applied = changelog::applied_header(life.owner.epoch, &state.applied);
+        let headers = OwnedHeaders::new().insert(Header { key: APPLIED, value: Some(&applied[..]) });
+        records.push(record(changelog::state_key(&key), state.value.clone(), Some(headers)));
+        entries.push(Entry::State(key, state));
+    }
+    for change in settlements.iter().flat_map(|settlement| &settlement.attempts) {
+        let (event, failed) = match change {
+            AttemptChange::Failed(failed) => ((failed.topic.clone(), failed.offset), Some(failed.clone())),
+            AttemptChange::Ended { topic, offset } => ((topic.clone(), *offset), None),
+        };
+        let value = failed.as_ref().map(changelog::attempts_value);
+        records.push(record(changelog::attempts_key(&event.0, event.1), value, None));
+        entries.push(Entry::Attempts(event, failed));
+    }
+    (records, entries)
+}

@@ -1,0 +1,161 @@
+//! What is written beside a committed offset: ranges settled above it, or an owner's ledger.
+//!
+//! Base64 of a version, a kind and the content, since a broker keeps a string, and of at most 4,096 bytes. What can't
+//! be read is ignored: other clients may have written it.
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use pandaflow::{Epoch, Offset, policy::ledger::Ledger};
+
+use super::varint;
+
+const VERSION: u8 = 1;
+const RANGES: u8 = 1;
+const TALLY: u8 = 2;
+/// Bytes before base64: it makes 4 of 3, and the broker takes 4,096.
+const LIMIT: usize = 3_072;
+
+/// Writes the ranges settled above `next`, nearest first; those that there is no room for are handled again.
+pub(super) fn write_ranges(next: Offset, above: &[(Offset, Offset)]) -> String {
+    if above.is_empty() {
+        return String::new();
+    }
+    let mut bytes = vec![VERSION, RANGES];
+    let mut before = next.0;
+    for (first, last) in above {
+        let whole = bytes.len();
+        varint::put(&mut bytes, first.0.saturating_sub(before));
+        varint::put(&mut bytes, last.0.saturating_sub(first.0));
+        if bytes.len() > LIMIT {
+            bytes.truncate(whole);
+            break;
+        }
+        before = last.0;
+    }
+    STANDARD_NO_PAD.encode(bytes)
+}
+
+/// Reads the ranges settled above `next`; none if the note is not one of ours.
+pub(super) fn read_ranges(next: Offset, note: &str) -> Vec<(Offset, Offset)> {
+    let Some(bytes) = content(note, RANGES) else { return Vec::new() };
+    let (mut bytes, mut above, mut before) = (&bytes[..], Vec::new(), next.0);
+    while !bytes.is_empty() {
+        let range = (|| {
+            let gap = varint::take(&mut bytes)?;
+            let first = before.checked_add(gap).filter(|_| gap > 0)?;
+            Some((first, first.checked_add(varint::take(&mut bytes)?)?))
+        })();
+        // Half a note is worth nothing: what it leaves out is handled again.
+        let Some((first, last)) = range else { return Vec::new() };
+        above.push((Offset(first), Offset(last)));
+        before = last;
+    }
+    above
+}
+
+/// What an owner has settled in all, and who it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) epoch: Epoch,
+    pub(super) ledger: Ledger,
+}
+
+impl Tally {
+    pub(super) fn write(&self) -> String {
+        let mut bytes = vec![VERSION, TALLY];
+        let Ledger { consumed, succeeded, filtered, duplicate, dead_lettered, parked } = self.ledger;
+        for number in [self.epoch.0, consumed, succeeded, filtered, duplicate, dead_lettered, parked] {
+            varint::put(&mut bytes, number);
+        }
+        STANDARD_NO_PAD.encode(bytes)
+    }
+
+    /// `None` if the note is not one of ours.
+    pub(super) fn read(note: &str) -> Option<Self> {
+        let bytes = content(note, TALLY)?;
+        let mut bytes = &bytes[..];
+        let mut next = || varint::take(&mut bytes);
+        Some(Self {
+            epoch: Epoch(next()?),
+            ledger: Ledger {
+                consumed: next()?,
+                succeeded: next()?,
+                filtered: next()?,
+                duplicate: next()?,
+                dead_lettered: next()?,
+                parked: next()?,
+            },
+        })
+    }
+}
+
+fn content(note: &str, kind: u8) -> Option<Vec<u8>> {
+    let mut bytes = STANDARD_NO_PAD.decode(note).ok()?;
+    (bytes.get(..2)? == [VERSION, kind]).then(|| bytes.split_off(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn ranges(gaps: &[(u64, u64)], next: u64) -> Vec<(Offset, Offset)> {
+        let mut before = next;
+        let range = |(gap, length): &(u64, u64)| {
+            let first = before + gap + 1;
+            before = first + length;
+            (Offset(first), Offset(before))
+        };
+        gaps.iter().map(range).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_come_back(gaps in vec((0_u64..1 << 40, 0_u64..1 << 40), 0..200), next in 0_u64..1 << 50) {
+            let above = ranges(&gaps, next);
+            prop_assert_eq!(read_ranges(Offset(next), &write_ranges(Offset(next), &above)), above);
+        }
+
+        #[test]
+        fn too_many_ranges_leave_the_nearest(gaps in vec((0_u64..1 << 40, 0_u64..1 << 40), 900..1100)) {
+            let above = ranges(&gaps, 7);
+            let note = write_ranges(Offset(7), &above);
+            prop_assert!(note.len() <= 4096);
+            let read = read_ranges(Offset(7), &note);
+            prop_assert!(!read.is_empty() && read[..] == above[..read.len()]);
+        }
+
+        #[test]
+        fn nothing_that_others_write_is_trouble(note in ".*", bytes in vec(any::<u8>(), 0..64)) {
+            let coded = STANDARD_NO_PAD.encode(&bytes);
+            for note in [note, coded] {
+                let read = read_ranges(Offset(3), &note);
+                prop_assert!(read.is_sorted_by(|one, other| one.1 < other.0));
+                prop_assert!(read.iter().all(|(first, last)| first.0 > 3 && first <= last));
+                let _ = Tally::read(&note);
+            }
+        }
+    }
+
+    /// Frozen: what version 1 wrote is read by every later one.
+    #[test]
+    fn the_written_form_is_frozen() {
+        let above = [(Offset(12), Offset(14)), (Offset(1000), Offset(1000))];
+        assert_eq!(write_ranges(Offset(10), &above), "AQECAtoHAA");
+        assert_eq!(read_ranges(Offset(10), "AQECAtoHAA"), above);
+        let ledger = Ledger { consumed: 300, succeeded: 290, filtered: 4, duplicate: 3, dead_lettered: 2, parked: 1 };
+        let tally = Tally { epoch: Epoch(1 << 50), ledger };
+        assert_eq!(tally.write(), "AQKAgICAgICAArgKowIEAwIB".replace("rgKowI", "KwCogI"));
+        assert_eq!(Tally::read(&tally.write()), Some(tally));
+    }
+
+    #[test]
+    fn other_versions_and_kinds_are_ignored() {
+        let two = STANDARD_NO_PAD.encode([2, RANGES, 2, 2]);
+        let tally = STANDARD_NO_PAD.encode([VERSION, TALLY, 2, 2, 2, 2, 2, 2, 2]);
+        for note in ["", "no base64!", two.as_str(), tally.as_str(), "AQ"] {
+            assert_eq!(read_ranges(Offset(0), note), []);
+        }
+        assert_eq!(Tally::read(&STANDARD_NO_PAD.encode([2, TALLY, 2, 2, 2, 2, 2, 2, 2])), None);
+    }
+}

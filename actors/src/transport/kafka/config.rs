@@ -1,0 +1,177 @@
+//! What a Kafka transport is set up with, and what librdkafka is told because of it.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use pandaflow::ports::{DeadLetterStore, DedupStore};
+use rdkafka::ClientConfig;
+
+/// Which protocol the members of a group speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// The protocol that every broker knows: `cooperative-sticky`, or `range` where inputs must be co-partitioned.
+    #[default]
+    Classic,
+    /// KIP-848, from Kafka 4.0 on: the broker assigns.
+    Consumer,
+}
+
+/// Settings of a Kafka transport.
+#[derive(Clone)]
+pub struct KafkaConfig {
+    /// `host:port` of some brokers, separated by commas. Default: `127.0.0.1:9092`.
+    pub bootstrap_servers: String,
+    /// What the broker calls this program in its logs. Default: `pandaflow`.
+    pub client_id: String,
+    /// Stands before the name of every topic and group on the broker, so that several deployments can share one.
+    /// Default: empty.
+    pub prefix: String,
+    /// The group protocol. Default: classic.
+    pub protocol: GroupProtocol,
+    /// Static membership: a name that no other member of a group has and that stays over restarts. Default: none.
+    pub instance_id: Option<String>,
+    /// How long a revoked partition may take to drain. It has to be shorter than `max.poll.interval.ms` (5 minutes
+    /// unless passed through). Default: 45 s.
+    pub drain: Duration,
+    /// How long a request to the broker may take. Default: 10 s.
+    pub request_timeout: Duration,
+    /// How long a record may take to be confirmed, all retries included. Default: 2 minutes.
+    pub delivery_timeout: Duration,
+    /// Bytes of fetched records that wait for each partition, at most (one fetch may go over). Default: 4 MiB.
+    pub partition_buffer: usize,
+    /// Bytes of a record, at most. Topics that are made get it as their limit. Default: 16 MiB.
+    pub max_record: usize,
+    /// Copies of the topics that are made; -1 is the broker's default. Default: -1.
+    pub replication: i32,
+    /// Properties of librdkafka that are passed through as they are, over all that is set here.
+    pub properties: BTreeMap<String, String>,
+    /// Where ids that were seen are kept: Kafka has no place for them.
+    pub dedup: Arc<dyn DedupStore>,
+    /// Where dead letters go, if not to the topic `{topic}.dlq`.
+    pub dead_letters: Option<Arc<dyn DeadLetterStore>>,
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Properties may hold passwords: their names have to do.
+        f.debug_struct("KafkaConfig")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("client_id", &self.client_id)
+            .field("prefix", &self.prefix)
+            .field("protocol", &self.protocol)
+            .field("instance_id", &self.instance_id)
+            .field("properties", &self.properties.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaConfig {
+    /// The defaults, with ids kept in this store.
+    #[must_use]
+    pub fn new(bootstrap_servers: &str, dedup: Arc<dyn DedupStore>) -> Self {
+        Self {
+            bootstrap_servers: bootstrap_servers.into(),
+            client_id: "pandaflow".into(),
+            prefix: String::new(),
+            protocol: GroupProtocol::default(),
+            instance_id: None,
+            drain: Duration::from_secs(45),
+            request_timeout: Duration::from_secs(10),
+            delivery_timeout: Duration::from_secs(120),
+            partition_buffer: 4 << 20,
+            max_record: 16 << 20,
+            replication: -1,
+            properties: BTreeMap::new(),
+            dedup,
+            dead_letters: None,
+        }
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap_servers);
+        config.set("client.id", &self.client_id);
+        // The time to notice that a broker is gone, and the pauses between attempts to reach it again.
+        config.set("reconnect.backoff.ms", "50");
+        config.set("reconnect.backoff.max.ms", "1000");
+        config
+    }
+
+    fn passed_through(&self, mut config: ClientConfig) -> ClientConfig {
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// For asking about topics.
+    pub(super) fn asking(&self) -> ClientConfig {
+        self.passed_through(self.client())
+    }
+
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("enable.idempotence", "true");
+        config.set("acks", "all");
+        config.set("linger.ms", "0");
+        config.set("compression.type", "lz4");
+        config.set("message.max.bytes", self.max_record.to_string());
+        config.set("queue.buffering.max.kbytes", "65536");
+        config.set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string());
+        self.passed_through(config)
+    }
+
+    fn consumer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        config.set("auto.offset.reset", "earliest");
+        config.set("isolation.level", "read_committed");
+        // With its default of 1000 a consumer whose buffer was full stands still for a second.
+        config.set("fetch.queue.backoff.ms", "2");
+        config.set("fetch.wait.max.ms", "50");
+        config.set("queued.max.messages.kbytes", (self.partition_buffer >> 10).max(1).to_string());
+        config
+    }
+
+    /// For commits and for reading them, without becoming a member.
+    pub(super) fn outsider(&self, group: &str) -> ClientConfig {
+        let mut config = self.consumer();
+        config.set("group.id", group);
+        self.passed_through(config)
+    }
+
+    /// For reading a topic without a group.
+    pub(super) fn reader(&self) -> ClientConfig {
+        let mut config = self.consumer();
+        // It is never joined, but without a name nothing can be assigned.
+        config.set("group.id", format!("{}{}.reader", self.prefix, self.client_id));
+        config.set("enable.partition.eof", "true");
+        config.set("fetch.wait.max.ms", "10");
+        self.passed_through(config)
+    }
+
+    /// For a member of a group that reads so many topics.
+    pub(super) fn member(&self, group: &str, topics: usize) -> ClientConfig {
+        let mut config = self.consumer();
+        config.set("group.id", group);
+        if let Some(instance) = &self.instance_id {
+            config.set("group.instance.id", instance);
+        }
+        match self.protocol {
+            GroupProtocol::Classic => {
+                // `cooperative-sticky` gives partition n of two topics to different members.
+                let strategy = if topics > 1 { "range" } else { "cooperative-sticky" };
+                config.set("partition.assignment.strategy", strategy);
+                config.set("session.timeout.ms", "30000");
+                config.set("heartbeat.interval.ms", "3000");
+            }
+            GroupProtocol::Consumer => {
+                config.set("group.protocol", "consumer");
+                if topics > 1 {
+                    config.set("group.remote.assignor", "range");
+                }
+            }
+        }
+        self.passed_through(config)
+    }
+}

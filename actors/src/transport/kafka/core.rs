@@ -1,0 +1,125 @@
+//! What all ports of a Kafka transport share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use pandaflow::{
+    Group, TopicName,
+    ports::{StoreError, Subscription},
+};
+
+use super::{
+    background::Background,
+    config::KafkaConfig,
+    names::Names,
+    outsider::Outsider,
+    owners::Owners,
+    producer::Producer,
+    topics::{Keep, Topics, Wanted},
+};
+
+/// How long a changelog's records are kept at least before later ones of their key replace them.
+const CHANGELOG_LAG: Duration = Duration::ZERO;
+/// How long dead letters are kept: two weeks, so that somebody sees them after a holiday.
+const DEAD_LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+pub(super) struct Core {
+    pub(super) config: KafkaConfig,
+    pub(super) names: Names,
+    pub(super) background: Background,
+    pub(super) topics: Topics,
+    pub(super) producer: Producer,
+    pub(super) owners: Owners,
+    outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
+    /// Subscriptions under way, for whoever closes the transport.
+    subscriptions: Mutex<Vec<Weak<dyn Subscription>>>,
+}
+
+impl Core {
+    pub(super) fn new(config: KafkaConfig) -> Result<Arc<Self>, StoreError> {
+        let names = Names::new(&config.prefix);
+        Ok(Arc::new(Self {
+            background: Background::start()?,
+            topics: Topics::new(&config, names.clone())?,
+            producer: Producer::new(config.producer())?,
+            owners: Owners::default(),
+            outsiders: Mutex::default(),
+            subscriptions: Mutex::default(),
+            names,
+            config,
+        }))
+    }
+
+    /// The client of a group that is no member of it; made on first use.
+    pub(super) fn outsider(&self, group: &Group) -> Result<Arc<Outsider>, StoreError> {
+        let mut outsiders = self.outsiders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = outsiders.get(group) {
+            return Ok(Arc::clone(found));
+        }
+        let made = Arc::new(Outsider::new(&self.config, &self.names.group(group))?);
+        outsiders.insert(group.clone(), Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Makes the topics that are not there, and waits until they can be used.
+    pub(super) async fn make_topics(self: &Arc<Self>, wanted: Vec<Wanted>) -> Result<(), StoreError> {
+        self.topics.make(&wanted).await?;
+        let names: Vec<TopicName> = wanted.into_iter().map(|wanted| wanted.topic).collect();
+        let core = Arc::clone(self);
+        self.background.ask(move || core.topics.await_made(&names)).await
+    }
+
+    /// A changelog with partitions up to this one, where state and ledger of that owner go.
+    pub(super) async fn changelog_for(
+        self: &Arc<Self>,
+        group: &Group,
+        partition: u32,
+        partitions: u32,
+    ) -> Result<TopicName, StoreError> {
+        let topic = self.names.changelog(group);
+        for _ in 0..100 {
+            if self.topics.known(&topic).is_some_and(|known| known > partition) {
+                return Ok(topic);
+            }
+            let (core, asked) = (Arc::clone(self), topic.clone());
+            match self.background.ask(move || core.topics.partitions(&asked)).await? {
+                None => self.make_topics(vec![self.changelog(group, partitions.max(partition + 1))]).await?,
+                Some(there) if there <= partition => {
+                    self.topics.grow(&topic, partition + 1).await?;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Some(_) => return Ok(topic),
+            }
+        }
+        Err(super::failure::store_error(format!("topic {topic} doesn't get partition {partition}")))
+    }
+
+    pub(super) fn changelog(&self, group: &Group, partitions: u32) -> Wanted {
+        Wanted { topic: self.names.changelog(group), partitions, keep: Keep::Latest(CHANGELOG_LAG) }
+    }
+
+    pub(super) fn dead_letter_topic(&self, topic: &TopicName, partitions: u32) -> Wanted {
+        let keep = Keep::For(DEAD_LETTERS_KEPT);
+        Wanted { topic: self.names.dead_letters(topic), partitions, keep }
+    }
+
+    pub(super) fn remember(&self, subscription: Weak<dyn Subscription>) {
+        let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        subscriptions.retain(|known| known.strong_count() > 0);
+        subscriptions.push(subscription);
+    }
+
+    /// Leaves all groups, lets what was handed over become real, and stops.
+    pub(super) async fn close(self: &Arc<Self>) {
+        let subscriptions = std::mem::take(&mut *self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner));
+        for subscription in subscriptions.iter().filter_map(Weak::upgrade) {
+            subscription.close().await;
+        }
+        self.owners.end_all().await;
+        self.outsiders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.background.stop().await;
+    }
+}

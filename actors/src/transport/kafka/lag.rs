@@ -1,0 +1,79 @@
+//! How far groups are behind, and what they have settled, as the broker has it.
+
+use std::collections::BTreeMap;
+
+use pandaflow::{
+    Group, Offset, Partition,
+    policy::ledger::Ledger,
+    ports::{Lag, StoreError},
+};
+use rdkafka::TopicPartitionList;
+
+use super::{
+    acquire::{committed_offset, note},
+    commit_note::Tally,
+    core::Core,
+    topics::number,
+};
+
+/// The lag of each group in every partition that it has committed, and in those that it reads in this process. Blocks.
+pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
+    let all = core.topics.all()?;
+    let mut ends: BTreeMap<_, Offset> = BTreeMap::new();
+    let mut lags = Vec::new();
+    for group in groups {
+        let mut list = TopicPartitionList::new();
+        for (topic, partitions) in &all {
+            (0..*partitions).for_each(|n| drop(list.add_partition(&core.names.topic(topic), number(n))));
+        }
+        if list.count() == 0 {
+            continue;
+        }
+        let list = core.outsider(group)?.committed(list)?;
+        let reads = core.owners.known_reads(group);
+        let changelog = core.names.changelog(group);
+        for element in list.elements() {
+            let Some(topic) = core.names.read(element.topic()).filter(|topic| *topic != changelog) else {
+                continue;
+            };
+            let partition = Partition(u32::try_from(element.partition()).unwrap_or(0));
+            let place = (topic, partition);
+            let next = match committed_offset(&element) {
+                Some(next) => next,
+                None if reads.contains(&place) => Offset::ZERO,
+                None => continue,
+            };
+            let end = match ends.get(&place) {
+                Some(end) => *end,
+                None => {
+                    let end = core.topics.ends(&place.0, partition.0)?.1;
+                    *ends.entry(place.clone()).or_insert(Offset(u64::try_from(end).unwrap_or(0)))
+                }
+            };
+            lags.push(Lag { group: group.clone(), topic: place.0, partition, next, end });
+        }
+    }
+    Ok(lags)
+}
+
+/// What each group has settled, over all partitions. Blocks.
+pub(super) fn ledgers(core: &Core, groups: Vec<Group>) -> Result<Vec<(Group, Ledger)>, StoreError> {
+    let mut told = Vec::with_capacity(groups.len());
+    for group in groups {
+        let changelog = core.names.changelog(&group);
+        let partitions = core.topics.partitions(&changelog)?.unwrap_or(0);
+        let mut sum = Ledger::default();
+        if partitions > 0 {
+            let mut list = TopicPartitionList::new();
+            let name = core.names.topic(&changelog);
+            (0..partitions).for_each(|n| drop(list.add_partition(&name, number(n))));
+            for element in core.outsider(&group)?.committed(list)?.elements() {
+                if let Some(tally) = Tally::read(&note(&element)) {
+                    sum = sum.plus(&tally.ledger);
+                }
+            }
+        }
+        told.push((group, sum));
+    }
+    Ok(told)
+}

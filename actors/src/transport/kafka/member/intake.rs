@@ -1,0 +1,225 @@
+//! Partitions that the group gives us: set up, looked up, and handed to the assignee.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use pandaflow::{Offset, Partition, ports::Assignment};
+use rdkafka::{
+    Message, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::BorrowedMessage,
+    topic_partition_list::Offset as At,
+};
+
+use super::{
+    context::{Decided, MemberContext, give_back, take_over},
+    notes::{Note, Wants},
+    seat::{Channel, Seat, Stage},
+    work::Work,
+};
+use crate::transport::kafka::{
+    acquire::{Found, find},
+    failure::failed,
+    owners::Committer,
+    record::record_of,
+    topics::number,
+};
+
+/// How long to wait before a failed look-up is tried again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Decided {
+    /// Tells the group that it was heard, when nobody cares any more what it was.
+    pub(super) fn acknowledge(
+        &self,
+        consumer: &BaseConsumer<MemberContext>,
+    ) -> rdkafka::error::KafkaResult<()> {
+        match self {
+            Self::Assign(list) => take_over(consumer, list),
+            Self::Revoke(list) | Self::Lost(list) => give_back(consumer, list),
+        }
+    }
+}
+
+impl Work {
+    /// Does what the group has decided.
+    pub(super) fn take_decision(&mut self, decided: Decided) {
+        match decided {
+            Decided::Assign(list) => self.assign(&list),
+            Decided::Revoke(list) => self.revoke(list),
+            Decided::Lost(list) => self.lose(&list),
+        }
+    }
+
+    fn assign(&mut self, list: &TopicPartitionList) {
+        let Some(client) = &self.client else { return };
+        let consumer = Arc::clone(&client.consumer);
+        for element in list.elements() {
+            let Some(input) = self.input_of(element.topic()) else { continue };
+            let partition = Partition(u32::try_from(element.partition()).unwrap_or(0));
+            // Before it is assigned, so that nothing comes past it.
+            let Some(mut queue) = consumer.split_partition_queue(element.topic(), element.partition()) else {
+                self.broken = Some(format!("{}[{partition}] has no queue", element.topic()));
+                continue;
+            };
+            let filled = Arc::new(AtomicBool::new(true));
+            let (bell, ringing) = (Arc::clone(&self.notes.bell), Arc::clone(&filled));
+            queue.set_nonempty_callback(move || {
+                ringing.store(true, Ordering::Release);
+                bell.ring();
+            });
+            let astray = VecDeque::new();
+            let channel = Channel { topic: self.topic(input), queue, filled, astray, next: Offset::ZERO };
+            self.loose.insert((partition, input), channel);
+        }
+        if let Err(error) = take_over(&consumer, list) {
+            self.complain(&error);
+        }
+        // One that was paused when it was revoked comes back paused.
+        if let Err(error) = consumer.resume(list) {
+            self.complain(&error);
+        }
+        if !self.closing {
+            self.seat_complete();
+        }
+    }
+
+    /// Numbers of which every topic's partition is ours are looked up, all in one go.
+    fn seat_complete(&mut self) {
+        let inputs = self.names.len();
+        let mut complete: Vec<Partition> = self.loose.keys().map(|(partition, _)| *partition).collect();
+        complete.dedup();
+        complete.retain(|partition| (0..inputs).all(|input| self.loose.contains_key(&(*partition, input))));
+        let mut wanted = Vec::new();
+        for partition in complete {
+            let channels = (0..inputs).filter_map(|input| self.loose.remove(&(partition, input))).collect();
+            self.seat_numbers += 1;
+            self.seats.insert(partition, Seat::new(partition, self.seat_numbers, channels));
+            wanted.push((partition, self.seat_numbers));
+        }
+        self.look_up(wanted);
+    }
+
+    /// Looks partitions up once their earlier owners have nothing under way any more.
+    pub(super) fn look_up(&mut self, wanted: Vec<(Partition, u64)>) {
+        let Some(client) = self.client.as_ref().filter(|_| !wanted.is_empty()) else { return };
+        let (core, consumer) = (Arc::clone(&self.core), Arc::clone(&client.consumer));
+        let (notes, group, topics) =
+            (Arc::clone(&self.notes), self.request.group.clone(), self.request.topics.clone());
+        self.looking += 1;
+        let looked_up = async move {
+            let partitions: Vec<Partition> = wanted.iter().map(|(partition, _)| *partition).collect();
+            for partition in &partitions {
+                core.owners.end(&group, *partition).await;
+            }
+            let asking = Arc::clone(&core);
+            let found = core.background.ask(move || {
+                let timeout = asking.config.request_timeout;
+                let committed = |list| {
+                    consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"))
+                };
+                find(&asking, committed, &group, &partitions, &topics)
+            });
+            let found = found.await;
+            notes.leave(Note::Found(wanted, found));
+        };
+        self.core.background.spawn(looked_up);
+    }
+
+    pub(super) fn found(
+        &mut self,
+        wanted: Vec<(Partition, u64)>,
+        found: Result<Vec<Found>, pandaflow::ports::StoreError>,
+    ) {
+        self.looking = self.looking.saturating_sub(1);
+        match found {
+            Ok(found) => {
+                for found in found {
+                    let number = wanted.iter().find(|(partition, _)| *partition == found.partition);
+                    if let Some((partition, number)) = number
+                        && self.is_awaited(*partition, *number)
+                    {
+                        self.begin(found);
+                    }
+                }
+            }
+            Err(error) => {
+                log::warn!("kafka: {}: {error}: trying again", self.request.group);
+                let at = Instant::now() + LOOK_AGAIN;
+                self.look_again.extend(wanted.into_iter().map(|(partition, number)| (at, partition, number)));
+            }
+        }
+    }
+
+    fn is_awaited(&self, partition: Partition, number: u64) -> bool {
+        let seat = self.seats.get(&partition);
+        seat.is_some_and(|seat| seat.number == number && matches!(seat.stage, Stage::Acquiring))
+    }
+
+    pub(super) fn retry_look_ups(&mut self) {
+        let now = Instant::now();
+        let due: Vec<_> = self.look_again.extract_if(.., |(at, ..)| *at <= now).collect();
+        let due: Vec<_> = due.into_iter().map(|(_, partition, number)| (partition, number)).collect();
+        let awaited = due.into_iter().filter(|(partition, number)| self.is_awaited(*partition, *number));
+        let awaited = awaited.collect();
+        self.look_up(awaited);
+    }
+
+    /// A partition has its new owner.
+    fn begin(&mut self, found: Found) {
+        let partition = found.partition;
+        let restarted = self.restarts.remove(&partition);
+        if restarted.is_some() {
+            self.seek(&found);
+        }
+        let Some(seat) = self.seats.get_mut(&partition) else { return };
+        for (channel, (_, progress)) in seat.channels.iter_mut().zip(&found.progress) {
+            if restarted.is_some() {
+                channel.forget(progress.next);
+            }
+            channel.next = progress.next;
+        }
+        let committer =
+            Committer::Member(Arc::clone(&self.notes.commits), Arc::clone(&self.notes.bell));
+        let acquired = self.core.owners.begin(&self.core, &self.request.group, found, committer);
+        let wants = Wants::new(&self.notes.bell);
+        seat.stage = Stage::Owned(acquired.owner.clone(), Arc::clone(&wants));
+        self.assignee.assigned(Assignment { acquired, demand: wants });
+        if let Some(reply) = restarted {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    /// Goes back to what was committed. Everything that was fetched before is out of date from here on.
+    fn seek(&mut self, found: &Found) {
+        let Some(client) = &self.client else { return };
+        for (name, (_, progress)) in self.names.iter().zip(&found.progress) {
+            let at = match i64::try_from(progress.next.0) {
+                Ok(0) | Err(_) => At::Beginning,
+                Ok(offset) => At::Offset(offset),
+            };
+            // With no time to wait it doesn't tell whether the partition has begun to be read; one that has not begins at
+            // what was committed anyway.
+            if let Err(error) = client.consumer.seek(name, number(found.partition.0), at, Duration::ZERO) {
+                log::warn!("kafka: {}: seeking {name}[{}]: {error}", self.request.group, found.partition);
+            }
+        }
+    }
+
+    /// A record that did not come through its partition's queue.
+    pub(super) fn came_astray(&mut self, message: &BorrowedMessage<'_>) {
+        let Some(input) = self.input_of(message.topic()) else { return };
+        let partition = Partition(u32::try_from(message.partition()).unwrap_or(0));
+        let seated = self.seats.get_mut(&partition).and_then(|seat| seat.channels.get_mut(input));
+        if let Some(channel) = seated.or_else(|| self.loose.get_mut(&(partition, input))) {
+            let record = record_of(&channel.topic, message);
+            channel.went_astray(message, record);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What others ask of the thread.
+
+use pandaflow::{Partition, ports::StoreError};
+use tokio::sync::oneshot;
+
+use super::{notes::Note, seat::Stage, work::Work};
+use crate::transport::kafka::failure::{closed, store_error};
+
+impl Work {
+    /// Does what a note says.
+    pub(super) fn read(&mut self, note: Note) {
+        match note {
+            Note::Restart(partition, reply) => self.restart(partition, reply),
+            Note::Found(wanted, found) => self.found(wanted, found),
+            Note::Released(partition, epoch) => self.released(partition, epoch),
+            Note::Close if self.closing => {}
+            Note::Close => {
+                self.closing = true;
+                self.give_all_back();
+                for (_, reply) in std::mem::take(&mut self.restarts) {
+                    let _ = reply.send(Err(closed()));
+                }
+            }
+        }
+    }
+
+    fn restart(&mut self, partition: Partition, reply: oneshot::Sender<Result<(), StoreError>>) {
+        let group = &self.request.group;
+        let seat = self.seats.get_mut(&partition).filter(|_| !self.closing);
+        let Some(seat) = seat.filter(|seat| matches!(seat.stage, Stage::Owned(..))) else {
+            let message = format!("{group} doesn't own partition {partition} any more");
+            let _ = reply.send(Err(store_error(message)));
+            return;
+        };
+        seat.stage = Stage::Acquiring;
+        self.seat_numbers += 1;
+        seat.number = self.seat_numbers;
+        self.restarts.insert(partition, reply);
+        self.look_up(vec![(partition, self.seat_numbers)]);
+    }
+}

@@ -1,0 +1,273 @@
+//! The thread's work: one turn after the other, until it has left the group.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use pandaflow::{
+    Partition, TopicName,
+    ports::{Assignee, StoreError, SubscriptionRequest},
+};
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    context::{Callbacks, MemberContext},
+    drain::Revocation,
+    notes::Notes,
+    seat::{Channel, Seat},
+};
+use crate::transport::kafka::{
+    commits::NotCommitted,
+    core::Core,
+    failure::{failed, store_error},
+};
+
+/// How long the thread sleeps at most: the group wants to hear of its members.
+const NAP: Duration = Duration::from_millis(100);
+/// The first and the longest wait before a client that failed for good is made anew.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// The consumer, and what it calls back.
+pub(super) struct Client {
+    pub(super) consumer: Arc<BaseConsumer<MemberContext>>,
+    pub(super) callbacks: Arc<Callbacks>,
+    rung: Arc<AtomicBool>,
+}
+
+/// A partition of a topic that is ours, with or without the others of its number.
+pub(super) type Place = (Partition, usize);
+
+pub(super) struct Work {
+    pub(super) core: Arc<Core>,
+    pub(super) request: SubscriptionRequest,
+    /// The topics' names on the broker.
+    pub(super) names: Vec<String>,
+    pub(super) assignee: Arc<dyn Assignee>,
+    pub(super) notes: Arc<Notes>,
+    pub(super) client: Option<Client>,
+    /// Partitions that are not complete: of some topic the number is missing.
+    pub(super) loose: BTreeMap<Place, Channel>,
+    pub(super) seats: BTreeMap<Partition, Seat>,
+    pub(super) revocations: Vec<Revocation>,
+    /// Who waits for a partition to be started over.
+    pub(super) restarts: BTreeMap<Partition, oneshot::Sender<Result<(), StoreError>>>,
+    /// Look-ups under way: each has the consumer.
+    pub(super) looking: usize,
+    /// Partitions whose look-up failed, and when to try again.
+    pub(super) look_again: Vec<(Instant, Partition, u64)>,
+    pub(super) seat_numbers: u64,
+    /// Set when everything is given back for good.
+    pub(super) closing: bool,
+    /// The client has failed for good.
+    pub(super) broken: Option<String>,
+    backoff: Duration,
+    complained: Option<RDKafkaErrorCode>,
+}
+
+impl Work {
+    pub(super) fn new(
+        core: Arc<Core>,
+        request: SubscriptionRequest,
+        assignee: Arc<dyn Assignee>,
+        notes: Arc<Notes>,
+    ) -> Result<Self, StoreError> {
+        let names = request.topics.iter().map(|topic| core.names.topic(topic)).collect();
+        let mut work = Self {
+            core,
+            request,
+            names,
+            assignee,
+            notes,
+            client: None,
+            loose: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            revocations: Vec::new(),
+            restarts: BTreeMap::new(),
+            looking: 0,
+            look_again: Vec::new(),
+            seat_numbers: 0,
+            closing: false,
+            broken: None,
+            backoff: Duration::ZERO,
+            complained: None,
+        };
+        work.client = Some(work.make_client()?);
+        Ok(work)
+    }
+
+    fn make_client(&self) -> Result<Client, StoreError> {
+        let what = format!("joining group {}", self.request.group);
+        let group = self.core.names.group(&self.request.group);
+        let config: ClientConfig = self.core.config.member(&group, self.names.len());
+        let callbacks = Arc::new(Callbacks::default());
+        let context =
+            MemberContext { callbacks: Arc::clone(&callbacks), commits: Arc::clone(&self.notes.commits) };
+        let mut consumer: BaseConsumer<MemberContext> =
+            config.create_with_context(context).map_err(failed(&what))?;
+        let rung = Arc::new(AtomicBool::new(true));
+        let (bell, ringing) = (Arc::clone(&self.notes.bell), Arc::clone(&rung));
+        consumer.set_nonempty_callback(move || {
+            ringing.store(true, Ordering::Release);
+            bell.ring();
+        });
+        let topics: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(failed(&what))?;
+        Ok(Client { consumer: Arc::new(consumer), callbacks, rung })
+    }
+
+    pub(super) fn run(mut self) {
+        self.notes.bell.answer();
+        loop {
+            let busy = self.turn();
+            if let Some(why) = self.broken.take() {
+                self.rebuild(&why);
+            }
+            if self.closing && self.has_given_all_back() {
+                break;
+            }
+            if !busy {
+                self.notes.bell.wait(NAP);
+            }
+        }
+        self.leave();
+        self.notes.commits.close(&NotCommitted::Fenced("the member has left its group".into()));
+    }
+
+    /// Does what there is to do; whether there may be more.
+    fn turn(&mut self) -> bool {
+        while let Some(note) = self.notes.take() {
+            self.read(note);
+        }
+        self.poll();
+        self.end_drains();
+        self.retry_look_ups();
+        if let Some(client) = &self.client {
+            self.notes.commits.send(&*client.consumer);
+        }
+        self.deliver()
+    }
+
+    /// Serves what the group and the broker say.
+    fn poll(&mut self) {
+        let Some(client) = &self.client else { return };
+        let (consumer, callbacks) = (Arc::clone(&client.consumer), Arc::clone(&client.callbacks));
+        client.rung.store(false, Ordering::Release);
+        loop {
+            let calls = callbacks.calls();
+            match consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => self.came_astray(&message),
+                Some(Err(error)) => self.complain(&error),
+                None if callbacks.calls() == calls => break,
+                None => {}
+            }
+            while let Some(decided) = callbacks.take() {
+                self.take_decision(decided);
+            }
+        }
+        if self.broken.is_none()
+            && let Some((code, why)) = consumer.client().fatal_error()
+        {
+            self.broken = Some(format!("{code}: {why}"));
+        }
+    }
+
+    /// Hands records over; whether more may be there.
+    fn deliver(&mut self) -> bool {
+        let (mut delivered, mut troubles) = (false, Vec::new());
+        for seat in self.seats.values_mut() {
+            if let Some(batch) = seat.next_batch(|error| troubles.push(error)) {
+                delivered = true;
+                self.assignee.delivered(batch);
+            }
+        }
+        for error in troubles {
+            self.complain(&error);
+        }
+        delivered
+    }
+
+    pub(super) fn complain(&mut self, error: &KafkaError) {
+        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+            self.broken = Some(error.to_string());
+            return;
+        }
+        let code = error.rdkafka_error_code();
+        let group = &self.request.group;
+        match code {
+            Some(
+                code @ (RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::SaslAuthenticationFailed),
+            ) if self.complained != Some(code) => {
+                let message = format!("{group} may not read: {error}");
+                self.assignee.failed(store_error(message));
+            }
+            // They come in bursts while a broker is away, and the client goes on by itself.
+            _ if self.complained == code => log::debug!("kafka consumer of {group}: {error}"),
+            _ => log::warn!("kafka consumer of {group}: {error}"),
+        }
+        self.complained = code;
+    }
+
+    fn rebuild(&mut self, why: &str) {
+        log::warn!("kafka consumer of {}: failed for good ({why}): it is made anew", self.request.group);
+        self.lose_all();
+        self.notes.commits.close(&NotCommitted::Retry(format!("the client failed: {why}")));
+        self.leave();
+        while !self.closing {
+            self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
+            let over = Instant::now() + self.backoff;
+            while Instant::now() < over && !self.closing {
+                self.notes.bell.wait(over.saturating_duration_since(Instant::now()));
+                while let Some(note) = self.notes.take() {
+                    self.read(note);
+                }
+            }
+            match self.make_client() {
+                Ok(client) => {
+                    self.client = Some(client);
+                    return;
+                }
+                Err(error) => log::warn!("kafka: {error}"),
+            }
+        }
+    }
+
+    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us.
+    fn leave(&mut self) {
+        while self.looking > 0 {
+            self.notes.bell.wait(NAP);
+            while let Some(note) = self.notes.take() {
+                self.read(note);
+            }
+        }
+        self.seats.clear();
+        self.loose.clear();
+        if let Some(client) = self.client.take() {
+            client.callbacks.leaving.store(true, Ordering::Release);
+            while let Some(decided) = client.callbacks.take() {
+                let _ = decided.acknowledge(&client.consumer);
+            }
+            drop(client);
+        }
+    }
+
+    /// The input that is read from a topic of this name.
+    pub(super) fn input_of(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| known == name)
+    }
+
+    pub(super) fn topic(&self, input: usize) -> TopicName {
+        self.request.topics[input].clone()
+    }
+}

@@ -1,0 +1,131 @@
+//! The producer: sends records and tells when the broker has them.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use pandaflow::ports::StoreError;
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+};
+use tokio::sync::Notify;
+
+use super::{
+    failure::{failed, store_error},
+    record::Outbound,
+};
+
+/// How long to wait for room in the producer's queue.
+const ROOM: Duration = Duration::from_millis(2);
+
+/// Records that are confirmed together.
+pub(super) struct Flight {
+    /// Not confirmed yet, and one for whoever still adds to it.
+    left: AtomicUsize,
+    failure: Mutex<Option<String>>,
+    landed: Notify,
+}
+
+impl Flight {
+    fn leave(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.landed.notify_one();
+        }
+    }
+
+    fn fail(&self, why: String) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+}
+
+pub(super) struct Confirming;
+
+impl ClientContext for Confirming {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log::warn!("kafka producer: {error}: {reason}");
+    }
+}
+
+impl ProducerContext for Confirming {
+    type DeliveryOpaque = Arc<Flight>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+        if let Err((error, _)) = result {
+            flight.fail(error.to_string());
+        }
+        flight.leave();
+    }
+}
+
+type Client = ThreadedProducer<Confirming>;
+
+/// One idempotent producer, made anew when it has failed for good.
+pub(super) struct Producer {
+    config: ClientConfig,
+    client: RwLock<Arc<Client>>,
+}
+
+impl Producer {
+    pub(super) fn new(config: ClientConfig) -> Result<Self, StoreError> {
+        let client = RwLock::new(Arc::new(make(&config)?));
+        Ok(Self { config, client })
+    }
+
+    /// Sends records in their order and waits until the broker has all of them.
+    pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), StoreError> {
+        let client = self.client()?;
+        let left = AtomicUsize::new(1);
+        let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
+        for record in records {
+            if let Err(why) = hand_over(&client, record, &flight).await {
+                flight.fail(why);
+                break;
+            }
+        }
+        flight.leave();
+        flight.landed.notified().await;
+        let failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), |why| Err(store_error(format!("records were not confirmed: {why}"))))
+    }
+
+    fn client(&self) -> Result<Arc<Client>, StoreError> {
+        let client = Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner));
+        let Some((code, why)) = client.client().fatal_error() else { return Ok(client) };
+        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, &client) {
+            log::warn!("kafka producer: failed for good ({code}: {why}): a new one is made");
+            *current = Arc::new(make(&self.config)?);
+        }
+        Ok(Arc::clone(&current))
+    }
+}
+
+fn make(config: &ClientConfig) -> Result<Client, StoreError> {
+    config.create_with_context(Confirming).map_err(failed("making a producer"))
+}
+
+async fn hand_over(client: &Client, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {
+    let Outbound { topic, partition, timestamp, key, value, headers } = record;
+    let mut sent = BaseRecord::<[u8], [u8], Arc<Flight>>::with_opaque_to(&topic, Arc::clone(flight));
+    sent.partition = Some(i32::try_from(partition.0).unwrap_or(i32::MAX));
+    sent.timestamp = Some(timestamp);
+    sent.key = key.as_deref();
+    sent.payload = value.as_deref();
+    sent.headers = headers;
+    loop {
+        flight.left.fetch_add(1, Ordering::AcqRel);
+        let Err((error, refused)) = client.send(sent) else { return Ok(()) };
+        flight.left.fetch_sub(1, Ordering::AcqRel);
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+            return Err(error.to_string());
+        }
+        sent = refused;
+        tokio::time::sleep(ROOM).await;
+    }
+}

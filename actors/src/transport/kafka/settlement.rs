@@ -1,0 +1,74 @@
+//! The settlement port: hands settlements to the settler of their owner.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use pandaflow::{
+    Group, Partition, TopicName,
+    ports::{Acquired, SettleErrorKind, Settlement, SettlementStore, StoreError, Unsettled},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    acquire::find,
+    core::Core,
+    failure::store_error,
+    owners::Committer,
+    settler::{Job, unsettled},
+};
+
+/// [`SettlementStore`] on Kafka.
+pub(super) struct KafkaSettlement(pub(super) Arc<Core>);
+
+impl SettlementStore for KafkaSettlement {
+    /// For those who are no members of the group, such as publishers. Owners in this process are fenced; a broker takes
+    /// their commits only while the group has no members.
+    fn acquire(
+        &self,
+        group: Group,
+        partition: Partition,
+        topics: Vec<TopicName>,
+    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
+        let core = Arc::clone(&self.0);
+        let acquired = self.0.background.spawn(async move {
+            core.owners.end(&group, partition).await;
+            let (asking, name) = (Arc::clone(&core), group.clone());
+            let found = core.background.ask(move || {
+                let outsider = asking.outsider(&name)?;
+                let committed = |list| outsider.committed(list);
+                Ok((find(&asking, committed, &name, &[partition], &topics)?, outsider))
+            });
+            let (mut found, outsider) = found.await?;
+            let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;
+            Ok(core.owners.begin(&core, &group, found, Committer::Outsider(outsider)))
+        });
+        async move { acquired.await.unwrap_or_else(|error| Err(store_error(error.to_string()))) }.boxed()
+    }
+
+    fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        let owner = &settlement.owner;
+        let seat = self.0.owners.seat(&owner.group, owner.partition);
+        let Some(seat) = seat.filter(|seat| seat.life.owner.epoch == owner.epoch) else {
+            let who = format!("{} partition {} epoch {}", owner.group, owner.partition, owner.epoch);
+            let why = store_error(format!("{who}: another has the partition by now, or none"));
+            return std::future::ready(Err(unsettled(settlement, SettleErrorKind::Fenced, why))).boxed();
+        };
+        let (reply, answer) = oneshot::channel();
+        // A settler that has ended drops the job, which answers then.
+        let _ = seat.jobs.send(Job::new(settlement, reply));
+        let life = Arc::clone(&seat.life);
+        drop(seat);
+        async move {
+            let answer = answer.await.expect("a job answers, if only when it is dropped");
+            if answer.as_ref().is_err_and(|refused| refused.error.kind == SettleErrorKind::Refused) {
+                life.refused.store(false, Ordering::Release);
+            }
+            answer
+        }
+        .boxed()
+    }
+
+    fn asks_for_applied(&self) -> bool {
+        true
+    }
+}

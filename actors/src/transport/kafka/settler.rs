@@ -1,0 +1,266 @@
+//! The settler of one owner: makes its settlements real, in the order of the calls.
+//!
+//! At-least-once: outputs and dead letters confirmed, then state and counts of attempts, then the dedup marks, then the
+//! offsets committed. A crash between any two leads to another try and never to a loss; what has gone into a state stands
+//! beside it, so that the other try doesn't apply it again.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use pandaflow::{
+    Offset, Outgoing, TopicName, partition_of,
+    ports::{SettleError, SettleErrorKind, Settlement, StoreError, Unsettled},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    changelog_records::changelog_records,
+    commit_note::{Tally, write_ranges},
+    commits::{Entry, NotCommitted},
+    core::Core,
+    dead_letter_record::dead_letter_record,
+    failure::{closed, store_error},
+    owners::Life,
+    record::{Outbound, written_headers, written_timestamp},
+    topics::{missing, number},
+};
+
+/// Settlements that are made real together, at most.
+const TOGETHER: usize = 32;
+/// Bytes of a record beside key, value and headers, at most.
+const OVERHEAD: usize = 1024;
+
+/// A settlement that waits. Dropped without an answer, it goes back to its caller.
+pub(super) struct Job(Option<(Settlement, Reply)>);
+
+type Reply = oneshot::Sender<Result<(), Box<Unsettled>>>;
+/// Why a settlement is not real.
+type Why = (SettleErrorKind, StoreError);
+
+impl Job {
+    pub(super) fn new(settlement: Settlement, reply: Reply) -> Self {
+        Self(Some((settlement, reply)))
+    }
+
+    fn settlement(&self) -> Option<&Settlement> {
+        self.0.as_ref().map(|(settlement, _)| settlement)
+    }
+
+    fn confirm(mut self) {
+        if let Some((_, reply)) = self.0.take() {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    pub(super) fn give_back(mut self, (kind, source): Why) {
+        if let Some((settlement, reply)) = self.0.take() {
+            let _ = reply.send(Err(unsettled(settlement, kind, source)));
+        }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some((settlement, reply)) = self.0.take() {
+            let _ = reply.send(Err(unsettled(settlement, SettleErrorKind::Retry, closed())));
+        }
+    }
+}
+
+pub(super) fn unsettled(settlement: Settlement, kind: SettleErrorKind, source: StoreError) -> Box<Unsettled> {
+    Box::new(Unsettled { settlement, error: SettleError { kind, source } })
+}
+
+/// Works until nobody can hand settlements in any more.
+pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    // The settlement that is to be tried again before any other.
+    let mut failed: Option<Settlement> = None;
+    let mut waiting = Vec::new();
+    while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let mut admitted = Vec::new();
+        for job in waiting.drain(..) {
+            match admit(&core, &life, &mut failed, &job).await {
+                Ok(()) => admitted.push(job),
+                Err(why) => {
+                    if why.0 == SettleErrorKind::Refused {
+                        life.refused.store(true, Ordering::Release);
+                        failed = None;
+                    }
+                    job.give_back(why);
+                }
+            }
+        }
+        if admitted.is_empty() {
+            continue;
+        }
+        let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
+        match make_real(&core, &life, &settlements).await {
+            Ok(()) => admitted.into_iter().for_each(Job::confirm),
+            Err(why) => {
+                if why.0 == SettleErrorKind::Fenced {
+                    life.retire();
+                } else {
+                    failed = settlements.first().map(|first| (*first).clone());
+                }
+                admitted.into_iter().for_each(|job| job.give_back(why.clone()));
+            }
+        }
+    }
+}
+
+/// Whether it is a settlement's turn, and it can become real at all.
+async fn admit(core: &Arc<Core>, life: &Life, failed: &mut Option<Settlement>, job: &Job) -> Result<(), Why> {
+    let retry = |why: &str| (SettleErrorKind::Retry, store_error(why));
+    held(life)?;
+    let Some(settlement) = job.settlement() else { return Ok(()) };
+    if life.refused.load(Ordering::Acquire) {
+        return Err(retry("an earlier settlement was refused, and its owner has not read that yet"));
+    }
+    if failed.as_ref().is_some_and(|failed| failed != settlement) {
+        return Err(retry("an earlier settlement failed and has not been tried again"));
+    }
+    let refused = |why: StoreError| (SettleErrorKind::Refused, why);
+    let mut last: Option<&TopicName> = None;
+    for output in &settlement.outputs {
+        check(core, output).map_err(refused)?;
+        if last == Some(&output.topic) {
+            continue;
+        }
+        last = Some(&output.topic);
+        if core.topics.known(&output.topic).is_none() {
+            let (asking, topic) = (Arc::clone(core), output.topic.clone());
+            let asked = core.background.ask(move || asking.topics.partitions(&topic)).await;
+            match asked {
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(refused(missing(&output.topic))),
+                Err(error) => return Err((SettleErrorKind::Retry, error)),
+            }
+        }
+    }
+    *failed = None;
+    Ok(())
+}
+
+fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
+    let size = output.key.as_ref().map_or(0, bytes::Bytes::len)
+        + output.value.as_ref().map_or(0, bytes::Bytes::len)
+        + output.headers.size()
+        + OVERHEAD;
+    if size > core.config.max_record {
+        let limit = core.config.max_record;
+        let message = format!("a record of {size} bytes for {} is over the limit of {limit}", output.topic);
+        return Err(store_error(message));
+    }
+    match written_headers(&output.headers) {
+        Ok(_) => Ok(()),
+        Err(name) => Err(store_error(format!(
+            "a record for {} has a header whose name is not UTF-8 without zeros: {name:?}",
+            output.topic
+        ))),
+    }
+}
+
+fn held(life: &Life) -> Result<(), Why> {
+    if life.is_held() {
+        return Ok(());
+    }
+    Err((SettleErrorKind::Fenced, store_error(format!("{}: another has the partition by now, or none", who(life)))))
+}
+
+fn who(life: &Life) -> String {
+    let owner = &life.owner;
+    format!("{} partition {} epoch {}", owner.group, owner.partition, owner.epoch)
+}
+
+async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    let retry = |error| (SettleErrorKind::Retry, error);
+    let letters: Vec<_> = settlements.iter().flat_map(|settlement| &settlement.dead_letters).collect();
+    for letter in &letters {
+        let topic = core.names.dead_letters(&letter.record.topic);
+        if core.topics.known(&topic).is_none() {
+            let partitions = life.partitions.max(letter.record.partition.0 + 1);
+            let wanted = core.dead_letter_topic(&letter.record.topic, partitions);
+            core.make_topics(vec![wanted]).await.map_err(retry)?;
+        }
+    }
+    let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
+    let mut first = outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
+    first.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
+    if !first.is_empty() {
+        core.producer.send(first.into_iter()).await.map_err(retry)?;
+    }
+    keep_states(core, life, settlements).await?;
+    let marks: Vec<_> = settlements.iter().flat_map(|settlement| settlement.marks.iter().copied()).collect();
+    if !marks.is_empty() {
+        held(life)?;
+        core.config.dedup.mark(life.owner.clone(), marks).await.map_err(retry)?;
+    }
+    commit(core, life, settlements).await
+}
+
+fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
+    let partitions = core.topics.known(&output.topic).ok_or_else(|| missing(&output.topic))?;
+    let headers = written_headers(&output.headers).map_err(|_| store_error("a header can't be written"))?;
+    let (timestamp, headers) = written_timestamp(output.timestamp, headers);
+    Ok(Outbound {
+        topic: core.names.topic(&output.topic),
+        partition: partition_of(output.key.as_deref(), partitions),
+        timestamp,
+        key: output.key.clone(),
+        value: output.value.clone(),
+        headers,
+    })
+}
+
+/// Writes state and counts of attempts, and takes them in once they are confirmed.
+async fn keep_states(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    if settlements.iter().all(|settlement| settlement.states.is_empty() && settlement.attempts.is_empty()) {
+        return Ok(());
+    }
+    let retry = |error| (SettleErrorKind::Retry, error);
+    let owner = &life.owner;
+    let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
+    held(life)?;
+    let name = core.names.topic(&topic);
+    let (records, entries) = changelog_records(&name, life, settlements);
+    core.producer.send(records.into_iter()).await.map_err(retry)?;
+    let mut table = life.table();
+    entries.into_iter().for_each(|entry| table.take_in(entry));
+    Ok(())
+}
+
+/// Commits how far the owner has come by the last of the settlements.
+async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    let retry = |error| (SettleErrorKind::Retry, error);
+    let Some(last) = settlements.last() else { return Ok(()) };
+    let mut entries: Vec<Entry> = Vec::new();
+    let partition = number(life.owner.partition.0);
+    for (topic, progress) in settlements.iter().flat_map(|settlement| &settlement.progress) {
+        let topic = core.names.topic(topic);
+        let offset = i64::try_from(progress.next.0).unwrap_or(i64::MAX);
+        let note = write_ranges(progress.next, &progress.above);
+        entries.retain(|known| known.topic != topic);
+        entries.push(Entry { topic, partition, offset, note });
+    }
+    if last.ledger.consumed > 0 || !entries.is_empty() {
+        let owner = &life.owner;
+        let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
+        let note = Tally { epoch: owner.epoch, ledger: last.ledger }.write();
+        let offset = i64::try_from(Offset::ZERO.0).unwrap_or(0);
+        entries.push(Entry { topic: core.names.topic(&topic), partition, offset, note });
+    }
+    if entries.is_empty() {
+        return Ok(());
+    }
+    held(life)?;
+    let answer = life.committer.commit(entries);
+    let patience = core.config.request_timeout * 3;
+    match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(NotCommitted::Fenced(why)))) => {
+            Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life)))))
+        }
+        Ok(Ok(Err(NotCommitted::Retry(why)))) => Err(retry(store_error(why))),
+        Ok(Err(_)) => Err(retry(closed())),
+        Err(_) => Err(retry(store_error(format!("a commit had no answer within {patience:?}")))),
+    }
+}

@@ -1,0 +1,131 @@
+//! Tables: a consumer without a group that follows a topic, and the latest record per key in memory.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock, Weak},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use hashbrown::HashMap;
+use pandaflow::{
+    Record, TopicName, partition_of,
+    ports::{StoreError, TableSource, TableView},
+};
+use rdkafka::{
+    TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    topic_partition_list::Offset,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    core::Core,
+    failure::{closed, failed, store_error},
+    record::record_of,
+    topics::number,
+};
+
+/// How long the thread waits for a record before it looks whether anybody still wants the table.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// [`TableSource`] on Kafka.
+pub(super) struct KafkaTables(pub(super) Arc<Core>);
+
+impl TableSource for KafkaTables {
+    fn open(&self, topic: TopicName) -> BoxFuture<'static, Result<Arc<dyn TableView>, StoreError>> {
+        let core = Arc::clone(&self.0);
+        let started = self.0.background.ask(move || follow(&core, topic));
+        async move {
+            let (table, there) = started.await?;
+            there.await.map_err(|_| closed())??;
+            Ok(table as Arc<dyn TableView>)
+        }
+        .boxed()
+    }
+}
+
+/// The latest record per key.
+struct Table {
+    partitions: u32,
+    latest: RwLock<HashMap<bytes::Bytes, Record>>,
+}
+
+impl Table {
+    fn take_in(&self, record: Record) {
+        let Some(key) = record.key.clone() else { return };
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let home = partition_of(Some(&key), self.partitions);
+        // Whoever writes with a partitioner of their own has a key elsewhere; its home goes before that.
+        if record.partition == home || latest.get(&key).is_none_or(|known| known.partition != home) {
+            latest.insert(key, record);
+        }
+    }
+}
+
+impl TableView for Table {
+    fn latest(&self, key: &[u8]) -> Option<Record> {
+        self.latest.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+type There = oneshot::Receiver<Result<(), StoreError>>;
+
+/// Starts to follow a topic from its beginning; tells when all that it holds now is there. Blocks.
+fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreError> {
+    let partitions = core.topics.must_have(&topic)?;
+    let what = format!("following topic {topic}");
+    let consumer: BaseConsumer = core.config.reader().create().map_err(failed(&what))?;
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        let name = core.names.topic(&topic);
+        list.add_partition_offset(&name, number(partition), Offset::Beginning).map_err(failed(&what))?;
+    }
+    consumer.assign(&list).map_err(failed(&what))?;
+    let table = Arc::new(Table { partitions, latest: RwLock::default() });
+    let (reply, there) = oneshot::channel();
+    let follower = Follower {
+        topic,
+        table: Arc::downgrade(&table),
+        left: (0..partitions).map(number).collect(),
+        reply: Some(reply),
+    };
+    std::thread::Builder::new()
+        .name("kafka-table".into())
+        .spawn(move || follower.run(&consumer))
+        .map_err(|error| store_error(format!("{what}: {error}")))?;
+    Ok((table, there))
+}
+
+struct Follower {
+    topic: TopicName,
+    /// Gone once nobody wants it.
+    table: Weak<Table>,
+    /// Partitions whose end has not been reached yet.
+    left: BTreeSet<i32>,
+    reply: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Follower {
+    fn run(mut self, consumer: &BaseConsumer) {
+        loop {
+            let polled = consumer.poll(LOOK);
+            let Some(table) = self.table.upgrade() else { return };
+            match polled {
+                None => {}
+                Some(Ok(message)) => table.take_in(record_of(&self.topic, &message)),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.left.remove(&partition);
+                    if self.left.is_empty()
+                        && let Some(reply) = self.reply.take()
+                    {
+                        let _ = reply.send(Ok(()));
+                    }
+                }
+                // The client goes on by itself once it can.
+                Some(Err(error)) => log::warn!("kafka: table {}: {error}", self.topic),
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What topics there are on the broker, and making them.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use pandaflow::{
+    TopicName,
+    ports::{StoreError, TopicToCreate},
+};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    error::{IsError, RDKafkaErrorCode},
+    types::RDKafkaRespErr,
+};
+
+use super::{
+    config::KafkaConfig,
+    failure::{failed, store_error},
+    names::Names,
+};
+
+/// A topic to be made.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) topic: TopicName,
+    pub(super) partitions: u32,
+    pub(super) keep: Keep,
+}
+
+/// How long records are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keep {
+    /// So long at least.
+    For(Duration),
+    /// So long at least, and the latest of a key always.
+    Latest(Duration),
+}
+
+impl From<TopicToCreate> for Wanted {
+    fn from(topic: TopicToCreate) -> Self {
+        let keep = if topic.table { Keep::Latest(topic.retention) } else { Keep::For(topic.retention) };
+        Self { topic: topic.topic, partitions: topic.partitions, keep }
+    }
+}
+
+/// Topics, as far as they have been asked for: their partitions are never fewer later.
+pub(super) struct Topics {
+    client: BaseConsumer,
+    admin: AdminClient<DefaultClientContext>,
+    names: Names,
+    timeout: Duration,
+    replication: i32,
+    max_record: String,
+    known: RwLock<HashMap<TopicName, u32>>,
+}
+
+impl Topics {
+    pub(super) fn new(config: &KafkaConfig, names: Names) -> Result<Self, StoreError> {
+        let asking: ClientConfig = config.asking();
+        let client = asking.create().map_err(failed("making a client"))?;
+        let admin = asking.create().map_err(failed("making an admin client"))?;
+        Ok(Self {
+            client,
+            admin,
+            names,
+            timeout: config.request_timeout,
+            replication: config.replication,
+            max_record: config.max_record.to_string(),
+            known: RwLock::default(),
+        })
+    }
+
+    /// How many partitions a topic has, if that is known already.
+    pub(super) fn known(&self, topic: &TopicName) -> Option<u32> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+    }
+
+    /// How many partitions a topic has; `None` if there is none. Blocks when it has to ask.
+    pub(super) fn partitions(&self, topic: &TopicName) -> Result<Option<u32>, StoreError> {
+        match self.known(topic) {
+            Some(partitions) => Ok(Some(partitions)),
+            None => self.ask(topic),
+        }
+    }
+
+    /// As [`Topics::partitions`], but a missing topic is an error.
+    pub(super) fn must_have(&self, topic: &TopicName) -> Result<u32, StoreError> {
+        self.partitions(topic)?.ok_or_else(|| missing(topic))
+    }
+
+    fn ask(&self, topic: &TopicName) -> Result<Option<u32>, StoreError> {
+        let name = self.names.topic(topic);
+        self.serve();
+        let metadata = self
+            .client
+            .fetch_metadata(Some(&name), self.timeout)
+            .map_err(|error| store_error(format!("asking for topic {topic}: {error}")))?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
+            return Ok(None);
+        };
+        match found.error() {
+            None => {}
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
+            Some(error) => {
+                return Err(store_error(format!("topic {topic}: {}", RDKafkaErrorCode::from(error))));
+            }
+        }
+        let partitions = u32::try_from(found.partitions().len()).unwrap_or(u32::MAX);
+        let led = found.partitions().iter().all(|partition| {
+            partition.leader() >= 0 && partition.error().is_none_or(|error| !error.is_error())
+        });
+        if partitions > 0 && led {
+            self.known.write().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), partitions);
+        }
+        Ok((partitions > 0).then_some(partitions))
+    }
+
+    /// All topics of ours with their partitions. Blocks.
+    pub(super) fn all(&self) -> Result<Vec<(TopicName, u32)>, StoreError> {
+        self.serve();
+        let metadata =
+            self.client.fetch_metadata(None, self.timeout).map_err(failed("asking for all topics"))?;
+        let ours = metadata.topics().iter().filter_map(|found| {
+            let topic = self.names.read(found.name()).filter(|_| !found.name().starts_with("__"))?;
+            Some((topic, u32::try_from(found.partitions().len()).ok()?))
+        });
+        Ok(ours.collect())
+    }
+
+    /// The first and the next offset of a partition. Blocks.
+    pub(super) fn ends(&self, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
+        self.client
+            .fetch_watermarks(&self.names.topic(topic), number(partition), self.timeout)
+            .map_err(|error| store_error(format!("asking for the end of {topic}[{partition}]: {error}")))
+    }
+
+    /// Errors of this client come with its answers; what it tells besides would pile up.
+    fn serve(&self) {
+        while self.client.poll(Duration::ZERO).is_some() {}
+    }
+
+    /// Makes the topics that are not there, and waits until they can be used.
+    pub(super) async fn make(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+        if let Some(empty) = wanted.iter().find(|wanted| wanted.partitions == 0) {
+            let message = format!("topic {} needs at least 1 partition, not 0", empty.topic);
+            return Err(store_error(message));
+        }
+        let missing: Vec<&Wanted> = wanted.iter().filter(|wanted| self.known(&wanted.topic).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let settings: Vec<_> = missing.iter().map(|wanted| (self.names.topic(&wanted.topic), settings(wanted.keep))).collect();
+        let topics: Vec<NewTopic<'_>> = missing
+            .iter()
+            .zip(&settings)
+            .map(|(wanted, (name, settings))| {
+                let copies = TopicReplication::Fixed(self.replication);
+                let new = NewTopic::new(name, number(wanted.partitions), copies)
+                    .set("max.message.bytes", &self.max_record);
+                settings.iter().fold(new, |new, (name, value)| new.set(name, value))
+            })
+            .collect();
+        let made = self.admin.create_topics(&topics, &self.options()).await.map_err(failed("making topics"))?;
+        for result in made {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((name, error)) => return Err(store_error(format!("making topic {name}: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until topics that were made can be used. Blocks.
+    pub(super) fn await_made(&self, topics: &[TopicName]) -> Result<(), StoreError> {
+        let deadline = Instant::now() + self.timeout;
+        for topic in topics {
+            while self.known(topic).is_none() && self.ask(topic)?.is_none_or(|_| self.known(topic).is_none()) {
+                if Instant::now() > deadline {
+                    return Err(store_error(format!("topic {topic} was made, but has no leader yet")));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a topic more partitions.
+    pub(super) async fn grow(&self, topic: &TopicName, partitions: u32) -> Result<(), StoreError> {
+        let name = self.names.topic(topic);
+        let more = NewPartitions::new(&name, partitions as usize);
+        let what = format!("giving topic {topic} {partitions} partitions");
+        let grown = self.admin.create_partitions([&more], &self.options()).await.map_err(failed(&what))?;
+        for result in grown {
+            match result {
+                // Somebody else was faster.
+                Ok(_) | Err((_, RDKafkaErrorCode::InvalidPartitions)) => {}
+                Err((_, error)) => return Err(store_error(format!("{what}: {error}"))),
+            }
+        }
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+        Ok(())
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(self.timeout)).operation_timeout(Some(self.timeout))
+    }
+}
+
+/// A partition's number as the client takes it.
+pub(super) fn number(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+pub(super) fn missing(topic: &TopicName) -> StoreError {
+    store_error(format!("there is no topic {topic}: create it first"))
+}
+
+fn settings(keep: Keep) -> Vec<(&'static str, String)> {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).ok();
+    match keep {
+        Keep::For(duration) => vec![
+            ("cleanup.policy", "delete".into()),
+            ("retention.ms", millis(duration).unwrap_or(-1).to_string()),
+        ],
+        // What is younger than that is not thrown away for a later record of its key: somebody may have yet to read it.
+        Keep::Latest(duration) => vec![
+            ("cleanup.policy", "compact".into()),
+            ("min.compaction.lag.ms", millis(duration).unwrap_or(i64::MAX).to_string()),
+        ],
+    }
+}
