@@ -15,6 +15,7 @@ pub mod http;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;
+mod mode;
 mod plan;
 mod process;
 mod program;
@@ -29,6 +30,7 @@ mod wanted_topics;
 
 pub use app::App;
 pub use environment::{EnvironmentError, data_folder, read_settings};
+pub use mode::{Mode, ModeError};
 pub use plan::PlanError;
 pub use process::{Process, ProcessError};
 pub use program::Program;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use pandaflow::{
-    Declaration, Group, Namespace, StreamProcessor, TopicName, TopicSpec, policy::topic_plan::WantedTopic,
-    ports::TableView,
+    Declaration, Group, Namespace, StreamProcessor, TopicName, TopicSpec,
+    policy::topic_plan::WantedTopic,
+    ports::{TableView, Transport},
 };
 
 use crate::{
+    StartError,
     plan::{Outline, Plan, PlanError, PlannedProcessor},
     runtime::{HostSeed, StartHost, Surroundings},
 };
@@ -129,6 +131,14 @@ impl Program {
     /// The declarations don't fit together.
     pub fn wanted_topics(&self) -> Result<Vec<WantedTopic>, PlanError> {
         Ok(self.plan()?.wanted_topics())
+    }
+
+    /// Makes the declared topics that are not there, for whoever publishes before the program runs.
+    ///
+    /// # Errors
+    /// The declarations don't fit together, or the transport can't make a topic.
+    pub async fn create_topics(&self, transport: &dyn Transport) -> Result<(), StartError> {
+        Ok(transport.create_topics(self.plan()?.topics).await?)
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, PlanError> {

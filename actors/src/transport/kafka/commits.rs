@@ -128,7 +128,8 @@ impl CommitDesk {
     pub(super) fn close(&self, why: &NotCommitted) {
         let mut inside = self.lock();
         inside.closed = matches!(why, NotCommitted::Fenced(_));
-        let requests: Vec<Request> = std::mem::take(&mut inside.sent).into_iter().chain(std::mem::take(&mut inside.waiting)).collect();
+        let requests: Vec<Request> =
+            std::mem::take(&mut inside.sent).into_iter().chain(std::mem::take(&mut inside.waiting)).collect();
         drop(inside);
         for request in requests {
             let _ = request.reply.send(Err(why.clone()));

@@ -59,10 +59,8 @@ impl Outsider {
     pub(super) fn new(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
         let desk = Arc::new(Desk::default());
         let what = format!("making a client of group {group}");
-        let mut consumer: BaseConsumer<Context> = config
-            .outsider(group)
-            .create_with_context(Context(Arc::clone(&desk)))
-            .map_err(failed(&what))?;
+        let mut consumer: BaseConsumer<Context> =
+            config.outsider(group).create_with_context(Context(Arc::clone(&desk))).map_err(failed(&what))?;
         let ringer = Arc::clone(&desk);
         consumer.set_nonempty_callback(move || ringer.bell.ring());
         let consumer = Arc::new(consumer);
