@@ -17,12 +17,11 @@ use pandaflow::{
 use serde::Serialize;
 
 use crate::{
-    Process, Program, Publisher, Signals,
-    cli::{self, ConfigCommand, DeadLettersCommand},
+    Mode, Process, Program, Publisher, Signals,
+    cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
     data_folder,
     logging::{self, Console},
     read_settings,
-    transport::embedded::{EmbeddedConfig, EmbeddedTransport},
 };
 
 /// How often a run that ends when it is idle looks whether it is.
@@ -31,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 type Build = Box<dyn Fn(Program, &Arc<Settings>) -> Program>;
 type Seed = Box<dyn Fn(&Program, &str, &Namespace) -> Result<(TopicName, Vec<Outgoing>), EncodeError>>;
 
-/// A program on the embedded transport: [`App::main`] gives it a command line with `run`, `topics`,
+/// A program, by itself on the embedded transport and with `--mode kafka` on Kafka: [`App::main`] gives it a command line with `run`, `topics`,
 /// `dead-letters` and `config`.
 ///
 /// ```no_run
@@ -71,8 +70,11 @@ struct Arguments {
 enum Command {
     /// Run the processors until a signal comes; this is the default
     Run(Run),
-    /// Print the topics that the processors declare
-    Topics,
+    /// Print the topics that the processors declare; with `plan`, `apply` and `check`, those on the broker
+    Topics {
+        #[command(subcommand)]
+        command: Option<TopicsCommand>,
+    },
     /// List and show events that were given up on
     DeadLetters {
         /// The folder that the data lies in
@@ -93,6 +95,9 @@ struct Run {
     /// The folder that the data lies in; the default is DATABASE__URL's, or the program's name with -data
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What carries the events: embedded (a file in the data folder) or kafka (the brokers of the settings of KAFKA)
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    mode: Mode,
     /// End when every event has been handled
     #[arg(long)]
     until_idle: bool,
@@ -173,10 +178,7 @@ impl App {
         };
         match arguments.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => self.run(run).await,
-            Command::Topics => match read_settings(&self.loader) {
-                Ok(settings) => cli::answer(cli::topics(&self.program(&Arc::new(settings)))),
-                Err(error) => cli::refuse(error),
-            },
+            Command::Topics { command } => self.topics(command).await,
             Command::DeadLetters { data, command } => {
                 match data
                     .map_or_else(|| read_settings(&self.loader).map(|settings| self.data(&settings)), Ok)
@@ -199,6 +201,20 @@ impl App {
         namespaces.fold(program, Program::namespace)
     }
 
+    async fn topics(&self, command: Option<TopicsCommand>) -> ExitCode {
+        let settings = match read_settings(&self.loader) {
+            Ok(settings) => Arc::new(settings),
+            Err(error) => return cli::refuse(error),
+        };
+        match command {
+            None => cli::answer(cli::topics(&self.program(&settings))),
+            Some(command) => {
+                let program = Mode::Kafka.fit(self.program(&settings), &settings);
+                command.run(&program, &settings).await
+            }
+        }
+    }
+
     async fn run(&self, run: Run) -> ExitCode {
         // First of all, so that a signal at any time drains.
         let signals = match Signals::listen() {
@@ -214,12 +230,11 @@ impl App {
             Err(error) => return cli::refuse(error),
         };
         let data = run.data.clone().unwrap_or_else(|| self.data(&settings));
-        let transport: Arc<dyn Transport> =
-            match EmbeddedTransport::open(&data, EmbeddedConfig::by(&settings)) {
-                Ok(transport) => Arc::new(transport),
-                Err(error) => return cli::refuse(error),
-            };
-        let program = self.program(&settings);
+        let program = run.mode.fit(self.program(&settings), &settings);
+        let transport = match run.mode.open(&data, &program, &settings).await {
+            Ok(transport) => transport,
+            Err(error) => return cli::refuse(error),
+        };
         let process = match Process::start(&program, &settings, transport.clone(), logging::logger()).await {
             Ok(process) => process,
             Err(error) => return cli::refuse(error),

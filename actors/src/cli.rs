@@ -6,7 +6,7 @@ mod topics;
 
 pub use config::ConfigCommand;
 pub use dead_letters::DeadLettersCommand;
-pub use topics::topics;
+pub use topics::{NO_KAFKA, TopicsCommand, topics};
 
 use std::{
     fmt::Display,

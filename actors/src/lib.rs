@@ -4,6 +4,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
+#[cfg(feature = "kafka")]
+pub mod broker;
 pub mod cli;
 pub mod dead_letters;
 pub mod dedup;
@@ -13,6 +15,7 @@ pub mod http;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;
+mod mode;
 mod plan;
 mod process;
 mod program;
@@ -23,9 +26,11 @@ mod signals;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod transport;
+mod wanted_topics;
 
 pub use app::App;
 pub use environment::{EnvironmentError, data_folder, read_settings};
+pub use mode::{Mode, ModeError};
 pub use plan::PlanError;
 pub use process::{Process, ProcessError};
 pub use program::Program;
@@ -36,3 +41,4 @@ pub use runtime::{
 };
 pub use services::{Services, ServicesConfig};
 pub use signals::Signals;
+pub use wanted_topics::changelog_of;

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use pandaflow::{Declaration, Group, Namespace, StreamProcessor, TopicName, TopicSpec, ports::TableView};
+use pandaflow::{
+    Declaration, Group, Namespace, StreamProcessor, TopicName, TopicSpec,
+    policy::topic_plan::WantedTopic,
+    ports::{TableView, Transport},
+};
 
 use crate::{
+    StartError,
     plan::{Outline, Plan, PlanError, PlannedProcessor},
     runtime::{HostSeed, StartHost, Surroundings},
 };
@@ -117,6 +122,23 @@ impl Program {
     #[must_use]
     pub fn group(&self, processor: &str, namespace: &Namespace) -> Group {
         Group::new(self.outline.prefix(), namespace, processor)
+    }
+
+    /// The topics that it needs of a broker: those that it declares, the dead letters of those that it reads, and its
+    /// processors' changelogs.
+    ///
+    /// # Errors
+    /// The declarations don't fit together.
+    pub fn wanted_topics(&self) -> Result<Vec<WantedTopic>, PlanError> {
+        Ok(self.plan()?.wanted_topics())
+    }
+
+    /// Makes the declared topics that are not there, for whoever publishes before the program runs.
+    ///
+    /// # Errors
+    /// The declarations don't fit together, or the transport can't make a topic.
+    pub async fn create_topics(&self, transport: &dyn Transport) -> Result<(), StartError> {
+        Ok(transport.create_topics(self.plan()?.topics).await?)
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, PlanError> {

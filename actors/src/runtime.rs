@@ -180,13 +180,16 @@ impl Runtime {
     /// # Errors
     /// The transport can't tell.
     pub async fn is_idle(&self) -> Result<bool, StoreError> {
-        Ok(self.has_settled_all(&self.lag().await?))
+        let lags = self.lag().await?;
+        // A transport of several processes asks group after group: what one had settled when it was asked, another may have
+        // put before it since. If nothing has moved between two rounds, there was an instant at which all was settled.
+        Ok(self.is_settled(&lags) && self.lag().await? == lags)
     }
 
-    /// Whether this is the lag of processors that have settled every event.
+    /// Whether by this lag every processor has settled all that it reads. One whose group has not joined yet has no lag to
+    /// tell, and everything still before it. Where groups are asked one after the other, see [`Runtime::is_idle`].
     #[must_use]
-    pub fn has_settled_all(&self, lags: &[Lag]) -> bool {
-        // A group that has not joined yet has no lag to tell, and everything still before it.
+    pub fn is_settled(&self, lags: &[Lag]) -> bool {
         let joined = self.groups().iter().all(|group| lags.iter().any(|lag| lag.group == *group));
         joined && lags.iter().all(|lag| lag.records() == 0)
     }

@@ -3,4 +3,5 @@
 pub mod ledger;
 pub mod restart_budget;
 pub mod retry;
+pub mod topic_plan;
 pub mod watermark;

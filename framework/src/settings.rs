@@ -44,6 +44,7 @@ mod dotenv;
 mod duration;
 mod health;
 mod in_force;
+mod kafka;
 mod loader;
 mod logging;
 mod names;
@@ -64,6 +65,10 @@ pub use database::{Database, DatabaseUrl};
 pub use dedup::{Dedup, WhenStoreIsDown};
 pub use health::Health;
 pub use in_force::{InForce, Source};
+pub use kafka::{
+    BrokerAddress, Compression, GroupProtocol, Kafka, KafkaProperties, PropertyScope, SaslMechanism,
+    SecurityProtocol,
+};
 pub use loader::Loader;
 pub use logging::{Channel, ChannelLevel, Json, Level, Logging};
 pub use problem::{Problem, SettingsErrors};
@@ -92,6 +97,10 @@ pub struct Settings {
     pub logging: Logging,
     /// DEDUP: how events that come twice are told.
     pub dedup: Dedup,
+    /// KAFKA: where the brokers are and how they are reached.
+    pub kafka: Kafka,
+    /// KAFKA__PROPERTY: properties of librdkafka that are passed through.
+    pub kafka_properties: KafkaProperties,
     own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     in_force: Vec<InForce>,
 }

@@ -8,6 +8,7 @@
 mod acquire;
 mod background;
 mod bell;
+mod by_settings;
 mod changelog;
 mod changelog_records;
 mod commit_note;
@@ -67,9 +68,10 @@ impl KafkaTransport {
 impl Transport for KafkaTransport {
     fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
         let core = Arc::clone(&self.core);
-        let made = self.core.background.spawn(async move {
-            core.make_topics(topics.into_iter().map(Into::into).collect()).await
-        });
+        let made = self
+            .core
+            .background
+            .spawn(async move { core.make_topics(topics.into_iter().map(Into::into).collect()).await });
         async move { made.await.unwrap_or_else(|error| Err(failure::store_error(error.to_string()))) }.boxed()
     }
 

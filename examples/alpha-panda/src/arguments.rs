@@ -1,6 +1,9 @@
 //! What the command line of the program takes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use pandaflow::{
@@ -8,8 +11,8 @@ use pandaflow::{
     settings::{self, Loader, Settings},
 };
 use pandaflow_actors::{
-    EnvironmentError, PlanError,
-    cli::{self, ConfigCommand, DeadLettersCommand},
+    EnvironmentError, Mode, Program,
+    cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
     read_settings,
 };
 
@@ -42,8 +45,18 @@ pub struct Arguments {
 pub enum Command {
     /// Run the feed through the pipeline to its end, and report; this is the default
     Run(RunOptions),
-    /// Print the topics of the pipeline
-    Topics,
+    /// Run the pipeline until a signal comes; on Kafka, each process that is started takes its share
+    Serve(ServeOptions),
+    /// Publish the feed alone, each event once over any number of restarts
+    Feed(FeedOptions),
+    /// Tell how things stand, with the fields of `run --json`
+    Report(ReportOptions),
+    /// Print the topics of the pipeline; with `plan`, `apply` and `check`, those on the broker
+    Topics {
+        /// What to do with those on the broker.
+        #[command(subcommand)]
+        command: Option<TopicsCommand>,
+    },
     /// List and show events that were given up on
     DeadLetters {
         /// The folder that the data lies in
@@ -61,21 +74,73 @@ pub enum Command {
     },
 }
 
-/// Options of `run`.
+/// Where the pipeline's events lie, and in which namespaces it runs.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct RunOptions {
-    /// A recorded feed; may be given several times. The default is the feeds that the project ships
-    #[arg(long = "feed", value_name = "FILE.zip")]
-    pub feeds: Vec<PathBuf>,
-    /// The folder that the data lies in; the default is DATABASE__URL's, or alpha-panda-data
+pub struct Place {
+    /// What carries the events: embedded (a file in the data folder) or kafka (the brokers of the settings of KAFKA)
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub mode: Mode,
+    /// The folder that the data of the embedded mode lies in; the default is DATABASE__URL's, or alpha-panda-data
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Delete the data of earlier runs first
-    #[arg(long)]
-    pub fresh: bool,
     /// A namespace to run in: paper or zerodha; may be given several times. The default is ACTIVE_BROKERS
     #[arg(long = "namespace", value_name = "NAMESPACE", value_parser = namespace)]
     pub namespaces: Vec<Namespace>,
+}
+
+/// The files to read.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FeedFiles {
+    /// A recorded feed; may be given several times. The default is the feeds that the project ships
+    #[arg(long = "feed", value_name = "FILE.zip")]
+    pub feeds: Vec<PathBuf>,
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RunOptions {
+    /// Which files.
+    #[command(flatten)]
+    pub files: FeedFiles,
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+    /// Delete the data of earlier runs first; of the embedded mode alone
+    #[arg(long)]
+    pub fresh: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ServeOptions {
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of `feed`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FeedOptions {
+    /// Which files.
+    #[command(flatten)]
+    pub files: FeedFiles,
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of `report`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ReportOptions {
+    /// Which files; of those that the project ships, only the ones that have been published are told.
+    #[command(flatten)]
+    pub files: FeedFiles,
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
     /// Print the report as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -87,10 +152,10 @@ impl Default for Command {
     }
 }
 
-impl RunOptions {
+impl FeedFiles {
     /// The feeds to read.
     #[must_use]
-    pub fn feeds(&self) -> Vec<PathBuf> {
+    pub fn paths(&self) -> Vec<PathBuf> {
         if self.feeds.is_empty() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("market-data");
             SHIPPED_FEEDS.iter().map(|file| folder.join(file)).collect()
@@ -98,7 +163,9 @@ impl RunOptions {
             self.feeds.clone()
         }
     }
+}
 
+impl Place {
     /// The namespaces to run in, each once.
     #[must_use]
     pub fn namespaces(&self, settings: &Settings) -> Vec<Namespace> {
@@ -138,26 +205,32 @@ pub fn data_by(settings: &Settings) -> PathBuf {
 
 /// Why the topics can't be told.
 #[derive(Debug, thiserror::Error)]
-pub enum TopicsError {
+enum TopicsError {
     /// The settings are wrong.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// No rules can be made of them.
     #[error(transparent)]
     Rules(#[from] RulesError),
-    /// The processors don't fit together.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
 }
 
-/// The topics of the pipeline as a table.
-///
-/// # Errors
-/// [`TopicsError`].
-pub fn topics() -> Result<String, TopicsError> {
+/// Prints the topics of the pipeline as a table, or does with those on the broker what was said.
+pub async fn topics(command: Option<TopicsCommand>) -> ExitCode {
+    let (program, settings) = match declared() {
+        Ok(declared) => declared,
+        Err(error) => return cli::refuse(error),
+    };
+    match command {
+        None => cli::answer(cli::topics(&program)),
+        Some(command) => command.run(&program, &settings).await,
+    }
+}
+
+fn declared() -> Result<(Program, Settings), TopicsError> {
     let settings = read_settings(&loader())?;
-    let namespaces = RunOptions::default().namespaces(&settings);
-    Ok(cli::topics(&pipeline::program(&settings, &namespaces)?)?)
+    let namespaces = Place::default().namespaces(&settings);
+    let program = Mode::Kafka.fit(pipeline::program(&settings, &namespaces)?, &settings);
+    Ok((program, settings))
 }
 
 fn namespace(name: &str) -> Result<Namespace, String> {

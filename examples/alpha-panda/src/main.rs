@@ -11,7 +11,10 @@ async fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     match command.unwrap_or_default() {
         Command::Run(options) => alpha_panda::run::run(options).await,
-        Command::Topics => cli::answer(alpha_panda::arguments::topics()),
+        Command::Serve(options) => alpha_panda::run::serve(options).await,
+        Command::Feed(options) => alpha_panda::run::feed(options).await,
+        Command::Report(options) => alpha_panda::run::report(options).await,
+        Command::Topics { command } => alpha_panda::arguments::topics(command).await,
         Command::DeadLetters { data, command } => match alpha_panda::arguments::data_folder(data) {
             Ok(folder) => cli::answer(command.run(&folder)),
             Err(error) => cli::refuse(error),

@@ -2,24 +2,27 @@
 
 mod progress;
 mod publish;
+mod publish_alone;
+mod read_report;
 mod report;
+mod serve;
+mod setup;
 
-use std::{fmt::Display, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{fmt::Display, net::TcpListener, process::ExitCode, time::Duration};
 
-use pandaflow::{Namespace, ports::Transport, settings::Settings};
-use pandaflow_actors::{
-    Process, Program, Signals, cli,
-    logging::{self, Console, LogGuard},
-    read_settings,
-    transport::embedded::{EmbeddedConfig, EmbeddedTransport},
-};
+use pandaflow_actors::{Mode, Process, Signals, cli, logging, transport::embedded::EmbeddedTransport};
 use tokio::time::Instant;
 
-use self::{progress::Progress, publish::FeedPublisher, report::Report};
+use self::{
+    progress::Progress,
+    publish::FeedPublisher,
+    report::{Fed, Report},
+    setup::{Opened, Setup},
+};
+pub use self::{publish_alone::feed, read_report::report, serve::serve};
 use crate::{
-    arguments::{RunOptions, data_by, loader},
+    arguments::RunOptions,
     feed::{self, FileSummary},
-    pipeline,
 };
 
 /// How often the run looks how far it is.
@@ -39,17 +42,6 @@ enum End {
     Failed(String),
 }
 
-/// What a run is made of, once everything that a user could have got wrong has been checked.
-struct Prepared {
-    settings: Settings,
-    namespaces: Vec<Namespace>,
-    program: Program,
-    files: Vec<FileSummary>,
-    data: PathBuf,
-    transport: Arc<dyn Transport>,
-    _logging: LogGuard,
-}
-
 /// Runs, and gives the exit code: 0 if the feed was read to its end, everything settled and every ledger balances,
 /// or if a signal came and everything drained in time; 1 if not; 2 if there is something for the user to mend.
 pub async fn run(options: RunOptions) -> ExitCode {
@@ -58,36 +50,29 @@ pub async fn run(options: RunOptions) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return cli::refuse(error),
     };
-    let prepared = match prepare(&options).await {
-        Ok(prepared) => prepared,
-        Err(message) => return cli::refuse(message),
+    let gone = match prepare(&options).await {
+        Ok((opened, files)) => go(&options, &opened, &files, &signals).await,
+        Err(message) => Err(message),
     };
-    match go(&options, &prepared, &signals).await {
-        Ok(code) => code,
-        Err(message) => cli::refuse(message),
-    }
+    gone.unwrap_or_else(cli::refuse)
 }
 
-async fn prepare(options: &RunOptions) -> Result<Prepared, String> {
-    let settings = read_settings(&loader()).map_err(|error| error.to_string())?;
-    let namespaces = options.namespaces(&settings);
-    let program = pipeline::program(&settings, &namespaces).map_err(|error| error.to_string())?;
-    let feeds = options.feeds();
+/// Everything that a user could have got wrong is checked before anything is deleted or begun.
+async fn prepare(options: &RunOptions) -> Result<(Opened, Vec<FileSummary>), String> {
+    if options.fresh && options.place.mode == Mode::Kafka {
+        return Err("--fresh goes with --mode embedded: on Kafka, delete the topics and the groups".into());
+    }
+    let setup = Setup::new(&options.place)?;
+    let feeds = options.files.paths();
     // On a thread of its own, so that a second signal is heard meanwhile.
     let files = aside(move || feed::check(&feeds)).await?;
-    let logging =
-        logging::start(&settings, "alpha-panda", Console::stderr()).map_err(|error| error.to_string())?;
-    let data = options.data.clone().unwrap_or_else(|| data_by(&settings));
     if options.fresh {
         // What could still refuse the run comes before anything is deleted.
-        let bind = settings.api.bind;
+        let bind = setup.settings.api.bind;
         drop(TcpListener::bind(bind).map_err(|error| format!("API__BIND={bind}: {error}"))?);
-        EmbeddedTransport::remove(&data).map_err(|error| error.to_string())?;
+        EmbeddedTransport::remove(setup.data()).map_err(|error| error.to_string())?;
     }
-    let config = EmbeddedConfig::by(&settings);
-    let folder = data.clone();
-    let transport = Arc::new(aside(move || EmbeddedTransport::open(folder, config)).await?);
-    Ok(Prepared { settings, namespaces, program, files, data, transport, _logging: logging })
+    Ok((setup.open().await?, files))
 }
 
 /// Does what takes long and can't be waited for, on another thread.
@@ -98,22 +83,27 @@ async fn aside<T: Send + 'static, E: Display + Send + 'static>(
     done.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())
 }
 
-async fn go(options: &RunOptions, prepared: &Prepared, signals: &Signals) -> Result<ExitCode, String> {
+async fn go(
+    options: &RunOptions,
+    opened: &Opened,
+    files: &[FileSummary],
+    signals: &Signals,
+) -> Result<ExitCode, String> {
     let began = Instant::now();
-    let transport = &prepared.transport;
-    let process = Process::start(&prepared.program, &prepared.settings, transport.clone(), logging::logger())
+    let Opened { setup, transport } = opened;
+    let process = Process::start(&setup.program, &setup.settings, transport.clone(), logging::logger())
         .await
         .map_err(|error| error.to_string())?;
     slog::info!(logging::logger(), "serving health and metrics"; "address" => %process.http().addr());
-    let mut progress = Progress::new(prepared.files.iter().map(|file| file.lines).sum());
+    let mut progress = Progress::new(files.iter().map(|file| file.lines).sum());
     let mut faults = Vec::new();
-    let (feed, end) = match FeedPublisher::start(&**transport, &prepared.files).await {
+    let (feed, end) = match FeedPublisher::start(opened, files).await {
         Ok(feed) => {
             let end = follow(&process, &feed, signals, &mut progress).await;
             feed.stop().await;
             (Some(feed), end)
         }
-        Err(error) => (None, End::Failed(error.to_string())),
+        Err(error) => (None, End::Failed(error)),
     };
     if let End::Failed(reason) = &end {
         faults.push(reason.clone());
@@ -123,7 +113,11 @@ async fn go(options: &RunOptions, prepared: &Prepared, signals: &Signals) -> Res
     }
     progress.finish();
     let report = match &feed {
-        Some(feed) => Report::read(prepared, feed, began.elapsed()).await.map_err(|error| error.to_string()),
+        Some(feed) => {
+            let now = Some((feed.published_now(), began.elapsed()));
+            let fed = Fed { files, events: feed.published(), now };
+            Report::read(opened, &fed).await.map_err(|error| error.to_string())
+        }
         None => Err("there is no report".to_owned()),
     };
     process.end().await;
@@ -159,8 +153,12 @@ async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, prog
         match runtime.lag().await {
             Ok(lag) => {
                 progress.show(feed.published(), &lag);
-                if published_all && runtime.has_settled_all(&lag) {
-                    return End::Done;
+                if published_all && runtime.is_settled(&lag) {
+                    match runtime.is_idle().await {
+                        Ok(true) => return End::Done,
+                        Ok(false) => {}
+                        Err(error) => return End::Failed(error.to_string()),
+                    }
                 }
                 looks_failed = 0;
             }

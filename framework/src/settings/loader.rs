@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Api, Database, Dedup, Health, Logging, Root, Runtime, Section, Settings, SettingsErrors, choice::one_of,
-    names::Names, reading::Reading,
+    Api, Database, Dedup, Health, Kafka, KafkaProperties, Logging, Root, Runtime, Section, Settings,
+    SettingsErrors, choice::one_of, names::Names, reading::Reading,
 };
 
 /// Reads settings: the framework's sections and those that the program adds.
@@ -83,6 +83,8 @@ impl Loader {
             api: reading.section(),
             logging: reading.section(),
             dedup: reading.section(),
+            kafka: reading.section(),
+            kafka_properties: reading.section(),
             own: HashMap::new(),
             in_force: Vec::new(),
         };
@@ -102,6 +104,8 @@ impl Loader {
             names_of::<Api>(),
             names_of::<Logging>(),
             names_of::<Dedup>(),
+            names_of::<Kafka>(),
+            names_of::<KafkaProperties>(),
         ];
         names.extend(self.own.iter().map(|own| (own.names)()));
         names

@@ -14,6 +14,11 @@ impl Names {
         let variables = fields.iter().map(|f| variable(section, f.name)).collect();
         Self { section, variables }
     }
+
+    /// What stands before the first `__`: a section may lie below another, as KAFKA__PROPERTY does.
+    fn root(&self) -> &'static str {
+        self.section.split("__").next().unwrap_or_default()
+    }
 }
 
 /// What a variable's name turns out to be.
@@ -37,13 +42,13 @@ pub(super) fn meaning(name: &str, sections: &[Names]) -> Meaning {
     };
     let known: Vec<_> = sections
         .iter()
-        .filter(|s| !prefix.is_empty() && s.section == prefix)
+        .filter(|s| !prefix.is_empty() && s.root() == prefix)
         .flat_map(|s| &s.variables)
         .collect();
     if !known.is_empty() {
         return Meaning::Misspelt(unknown_field(name, prefix, &known));
     }
-    let similar = sections.iter().filter(|s| is_similar(prefix, s.section));
+    let similar = sections.iter().filter(|s| is_similar(prefix, s.root()));
     let variables = similar.flat_map(|s| &s.variables);
     match nearest(name, variables) {
         Some(right) => Meaning::Misspelt(format!("no such section; did you mean {right}?")),
@@ -68,7 +73,9 @@ fn unknown_field(name: &str, section: &str, known: &[&String]) -> String {
     match nearest(name, close) {
         Some(right) => format!("no such setting; did you mean {right}?"),
         None => {
-            let known: Vec<_> = known.iter().map(|k| k.as_str()).collect();
+            // A section's own; those of a section below it may be very many.
+            let own = |name: &&&String| !name[section.len() + 2..].contains("__");
+            let known: Vec<_> = known.iter().filter(own).map(|k| k.as_str()).collect();
             format!("no such setting; {section} has {}", known.join(", "))
         }
     }

@@ -136,6 +136,9 @@ impl Reading {
         for field in fields {
             let variable = variable(S::NAME, field.name);
             let source = self.given.get(&variable).map_or(Source::Default, |given| given.source);
+            if source == Source::Default && !S::PRINTS_DEFAULTS {
+                continue;
+            }
             self.in_force.push(InForce { value: shown(&values, field.name), variable, source });
         }
     }

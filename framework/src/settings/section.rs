@@ -12,6 +12,9 @@ pub trait Section: Serialize + DeserializeOwned + Default + Send + Sync + 'stati
     /// The section's name in upper case, for example `RUNTIME`; empty for variables without a section.
     const NAME: &'static str;
 
+    /// Whether settings that nobody set are printed with their defaults.
+    const PRINTS_DEFAULTS: bool = true;
+
     /// The fields, in the order in which they are printed.
     fn fields() -> Vec<Field>;
 

@@ -29,8 +29,13 @@ pub struct KafkaConfig {
     pub protocol: GroupProtocol,
     /// Static membership: a name that no other member of a group has and that stays over restarts. Default: none.
     pub instance_id: Option<String>,
-    /// How long a revoked partition may take to drain. It has to be shorter than `max.poll.interval.ms` (5 minutes
-    /// unless passed through). Default: 45 s.
+    /// How long a member may be unheard of, and how often it lets itself be heard, with the classic protocol. Default: 30 s
+    /// and 3 s.
+    pub session: (Duration, Duration),
+    /// How long a member may stand still before its partitions go to others. Default: 5 minutes.
+    pub max_poll_interval: Duration,
+    /// How long a revoked partition may take to drain. It has to be shorter than `max_poll_interval`.
+    /// Default: 45 s.
     pub drain: Duration,
     /// How long a request to the broker may take. Default: 10 s.
     pub request_timeout: Duration,
@@ -38,12 +43,20 @@ pub struct KafkaConfig {
     pub delivery_timeout: Duration,
     /// Bytes of fetched records that wait for each partition, at most (one fetch may go over). Default: 4 MiB.
     pub partition_buffer: usize,
+    /// How long a producer waits for more records to go out together. Default: not at all.
+    pub linger: Duration,
+    /// How a producer packs batches, as librdkafka names it. Default: `lz4`.
+    pub compression: &'static str,
     /// Bytes of a record, at most. Topics that are made get it as their limit. Default: 16 MiB.
     pub max_record: usize,
     /// Copies of the topics that are made; -1 is the broker's default. Default: -1.
     pub replication: i32,
     /// Properties of librdkafka that are passed through as they are, over all that is set here.
     pub properties: BTreeMap<String, String>,
+    /// The same, for consumers alone.
+    pub consumer_properties: BTreeMap<String, String>,
+    /// The same, for producers alone.
+    pub producer_properties: BTreeMap<String, String>,
     /// Where ids that were seen are kept: Kafka has no place for them.
     pub dedup: Arc<dyn DedupStore>,
     /// Where dead letters go, if not to the topic `{topic}.dlq`.
@@ -74,13 +87,19 @@ impl KafkaConfig {
             prefix: String::new(),
             protocol: GroupProtocol::default(),
             instance_id: None,
+            session: (Duration::from_secs(30), Duration::from_secs(3)),
+            max_poll_interval: Duration::from_secs(300),
             drain: Duration::from_secs(45),
             request_timeout: Duration::from_secs(10),
             delivery_timeout: Duration::from_secs(120),
             partition_buffer: 4 << 20,
+            linger: Duration::ZERO,
+            compression: "lz4",
             max_record: 16 << 20,
             replication: -1,
             properties: BTreeMap::new(),
+            consumer_properties: BTreeMap::new(),
+            producer_properties: BTreeMap::new(),
             dedup,
             dead_letters: None,
         }
@@ -97,9 +116,7 @@ impl KafkaConfig {
     }
 
     fn passed_through(&self, mut config: ClientConfig) -> ClientConfig {
-        for (name, value) in &self.properties {
-            config.set(name, value);
-        }
+        set_all(&mut config, &self.properties);
         config
     }
 
@@ -112,11 +129,12 @@ impl KafkaConfig {
         let mut config = self.client();
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
-        config.set("linger.ms", "0");
-        config.set("compression.type", "lz4");
+        config.set("linger.ms", millis(self.linger));
+        config.set("compression.type", self.compression);
         config.set("message.max.bytes", self.max_record.to_string());
         config.set("queue.buffering.max.kbytes", "65536");
         config.set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string());
+        set_all(&mut config, &self.producer_properties);
         self.passed_through(config)
     }
 
@@ -130,6 +148,7 @@ impl KafkaConfig {
         config.set("fetch.queue.backoff.ms", "2");
         config.set("fetch.wait.max.ms", "50");
         config.set("queued.max.messages.kbytes", (self.partition_buffer >> 10).max(1).to_string());
+        set_all(&mut config, &self.consumer_properties);
         config
     }
 
@@ -154,6 +173,7 @@ impl KafkaConfig {
     pub(super) fn member(&self, group: &str, topics: usize) -> ClientConfig {
         let mut config = self.consumer();
         config.set("group.id", group);
+        config.set("max.poll.interval.ms", millis(self.max_poll_interval));
         if let Some(instance) = &self.instance_id {
             config.set("group.instance.id", instance);
         }
@@ -162,8 +182,9 @@ impl KafkaConfig {
                 // `cooperative-sticky` gives partition n of two topics to different members.
                 let strategy = if topics > 1 { "range" } else { "cooperative-sticky" };
                 config.set("partition.assignment.strategy", strategy);
-                config.set("session.timeout.ms", "30000");
-                config.set("heartbeat.interval.ms", "3000");
+                let (session, heartbeat) = self.session;
+                config.set("session.timeout.ms", millis(session));
+                config.set("heartbeat.interval.ms", millis(heartbeat));
             }
             GroupProtocol::Consumer => {
                 config.set("group.protocol", "consumer");
@@ -174,4 +195,14 @@ impl KafkaConfig {
         }
         self.passed_through(config)
     }
+}
+
+fn set_all(config: &mut ClientConfig, properties: &BTreeMap<String, String>) {
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
 }

@@ -19,7 +19,7 @@ use super::{
 /// The lag of each group in every partition that it has committed, and in those that it reads in this process. Blocks.
 pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
     let mut all = None;
-    let mut ends: BTreeMap<_, Offset> = BTreeMap::new();
+    let mut ends: BTreeMap<_, (Offset, Offset)> = BTreeMap::new();
     let mut lags = Vec::new();
     for group in groups {
         let mut list = TopicPartitionList::new();
@@ -48,18 +48,20 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
             };
             let partition = Partition(u32::try_from(element.partition()).unwrap_or(0));
             let place = (topic, partition);
-            let next = match committed_offset(&element) {
-                Some(next) => next,
-                None if reads.contains(&place) => Offset::ZERO,
-                None => continue,
-            };
-            let end = match ends.get(&place) {
-                Some(end) => *end,
+            let committed = committed_offset(&element);
+            if committed.is_none() && !reads.contains(&place) {
+                continue;
+            }
+            let (first, end) = match ends.get(&place) {
+                Some(ends) => *ends,
                 None => {
-                    let end = core.topics.ends(&place.0, partition.0)?.1;
-                    *ends.entry(place.clone()).or_insert(Offset(u64::try_from(end).unwrap_or(0)))
+                    let offset = |offset| Offset(u64::try_from(offset).unwrap_or(0));
+                    let (first, end) = core.topics.ends(&place.0, partition.0)?;
+                    *ends.entry(place.clone()).or_insert((offset(first), offset(end)))
                 }
             };
+            // Who has committed nothing begins with the first record that is still there.
+            let next = committed.unwrap_or(first);
             lags.push(Lag { group: group.clone(), topic: place.0, partition, next, end });
         }
     }

@@ -57,14 +57,20 @@ pub(super) fn read_to_end(
                 each(&message);
                 if told.elapsed() > Duration::from_secs(5) {
                     told = Instant::now();
-                    log::info!("kafka: {what}: {records} records, at {} of partition {}", message.offset(), message.partition());
+                    log::info!(
+                        "kafka: {what}: {records} records, at {} of partition {}",
+                        message.offset(),
+                        message.partition()
+                    );
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 heard = Instant::now();
                 left.remove(&partition);
             }
-            Some(Err(error)) if consumer.client().fatal_error().is_some() => return Err(failed(&what)(error)),
+            Some(Err(error)) if consumer.client().fatal_error().is_some() => {
+                return Err(failed(&what)(error));
+            }
             Some(Err(error)) => log::debug!("kafka: {what}: {error}"),
         }
         if heard.elapsed() > patience {

@@ -1,7 +1,9 @@
 //! Publishing the feed: a thread reads and encodes ticks, a task puts them on `market.ticks`, each exactly once.
 
+mod already;
+mod reader;
+
 use std::{
-    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,13 +13,15 @@ use std::{
 };
 
 use pandaflow::{
-    EventId, Group, Outgoing, Timestamp, TopicName,
-    ports::{SettleErrorKind, StoreError, Transport, Unsettled},
+    Outgoing, TopicName,
+    ports::{SettleErrorKind, Unsettled},
 };
 use pandaflow_actors::Publisher;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::feed::{Feed, FeedTick, FileSummary};
+use self::{already::latest_ids, reader::Reader};
+use super::setup::Opened;
+use crate::feed::FileSummary;
 
 /// Ticks in one settlement.
 const BATCH: usize = 1_000;
@@ -25,10 +29,8 @@ const BATCH: usize = 1_000;
 const WAITING: usize = 4;
 /// The first and the longest wait before ticks that did not become real are published again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// Who puts ticks on the log, in their envelopes.
-const SOURCE: &str = "alpha-panda-feed";
 
-/// Ticks that are published together, and how many are of each file.
+/// Ticks that are published together, and by how many lines each file comes further with them.
 type Ticks = (Vec<Outgoing>, Vec<u64>);
 
 /// The feed on its way onto the log.
@@ -54,15 +56,18 @@ impl Shared {
 }
 
 /// Under which name the progress in a file is kept: by its content, not by where it lies.
-fn source_name(file: &FileSummary) -> TopicName {
+pub(super) fn source_name(file: &FileSummary) -> TopicName {
     TopicName::new(&format!("feed.{:016x}", file.digest))
 }
 
 impl FeedPublisher {
     /// Goes on with the first line of each file that has not been published.
-    pub(super) async fn start(transport: &dyn Transport, files: &[FileSummary]) -> Result<Self, StoreError> {
+    pub(super) async fn start(opened: &Opened, files: &[FileSummary]) -> Result<Self, String> {
+        let transport = &*opened.transport;
         let sources: Vec<TopicName> = files.iter().map(source_name).collect();
-        let publisher = Publisher::open(transport, Group::from("alpha-panda.feed"), sources.clone()).await?;
+        let publisher = Publisher::open(transport, opened.setup.feed_group(), sources.clone()).await;
+        let publisher = publisher.map_err(|error| error.to_string())?;
+        let latest = latest_ids(opened, files).await?;
         let published: Vec<u64> = sources.iter().map(|source| publisher.published(source)).collect();
         let before = published.iter().sum();
         let shared = Arc::new(Shared {
@@ -76,6 +81,7 @@ impl FeedPublisher {
             paths: files.iter().map(|file| file.path.clone()).collect(),
             published,
             sources: sources.clone(),
+            latest,
             shared: shared.clone(),
         };
         let spawned = thread::Builder::new().name("alpha-panda-feed".into()).spawn(move || reader.run(&send));
@@ -130,7 +136,7 @@ async fn publish(
         let batch = batches.recv().await;
         let ended = batch.is_none();
         let next = batch.map(|(ticks, counts)| {
-            let count = ticks.len() as u64;
+            let count = counts.iter().sum();
             (count, publisher.publish(ticks, sources.iter().cloned().zip(counts)))
         });
         if let Some((count, settled)) = std::mem::replace(&mut under_way, next) {
@@ -163,48 +169,5 @@ async fn insist(
             }
             result => return result,
         }
-    }
-}
-
-/// Reads the files and encodes their ticks.
-struct Reader {
-    paths: Vec<PathBuf>,
-    published: Vec<u64>,
-    sources: Vec<TopicName>,
-    shared: Arc<Shared>,
-}
-
-impl Reader {
-    fn run(self, send: &mpsc::Sender<Ticks>) {
-        if let Err(error) = self.read(send) {
-            self.shared.fail(error);
-        }
-    }
-
-    fn read(&self, send: &mpsc::Sender<Ticks>) -> Result<(), String> {
-        let mut feed = Feed::open_after(&self.paths, &self.published).map_err(|error| error.to_string())?;
-        let topic = TopicName::new("market.ticks");
-        loop {
-            let (mut ticks, mut counts) = (Vec::with_capacity(BATCH), vec![0; self.paths.len()]);
-            for tick in feed.by_ref().take(BATCH) {
-                let tick = tick.map_err(|error| error.to_string())?;
-                counts[tick.file] += 1;
-                ticks.push(self.encode(&topic, &tick)?);
-            }
-            let last = ticks.is_empty();
-            if last
-                || self.shared.stop.load(Ordering::Relaxed)
-                || send.blocking_send((ticks, counts)).is_err()
-            {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The event of a line: its id is that of the file's content and the line, so that it is the same in every run.
-    fn encode(&self, topic: &TopicName, tick: &FeedTick) -> Result<Outgoing, String> {
-        let ts = Timestamp::from(tick.tick.timestamp);
-        let id = EventId::of_source(&self.sources[tick.file], tick.line, ts);
-        Outgoing::root(topic.clone(), id, ts, SOURCE, &tick.tick).map_err(|error| error.to_string())
     }
 }

@@ -58,12 +58,7 @@ impl ClientContext for MemberContext {
 
 impl ConsumerContext for MemberContext {
     /// Returns at once: a partition that drains must not hold up the others.
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        error: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
         let revoke = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
         if self.callbacks.leaving.load(Ordering::Acquire) {

@@ -73,8 +73,6 @@ fn write_all(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
         "\n{:.2} s, {:.0} events/s; the data lies in {}",
-        report.elapsed_seconds,
-        report.events_per_second,
-        report.data.display()
+        report.elapsed_seconds, report.events_per_second, report.whereabouts
     )
 }

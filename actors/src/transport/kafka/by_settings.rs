@@ -1,0 +1,88 @@
+//! The Kafka transport as the settings want it.
+
+use std::{sync::Arc, time::Duration};
+
+use pandaflow::{ports::DedupStore, settings::Settings};
+
+use super::{GroupProtocol, KafkaConfig};
+use crate::broker::{BrokerError, admin_config};
+
+impl KafkaConfig {
+    /// What the KAFKA settings say, with ids kept in this store; the rest by default.
+    ///
+    /// # Errors
+    /// The program was built without what the settings need, or librdkafka does not take a property's value.
+    pub fn by(settings: &Settings, dedup: Arc<dyn DedupStore>) -> Result<Self, BrokerError> {
+        let kafka = &settings.kafka;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let config = Self::new(&kafka.brokers(), dedup);
+        Ok(Self {
+            client_id: kafka.client_id.clone(),
+            protocol: match kafka.group_protocol {
+                pandaflow::settings::GroupProtocol::Classic => GroupProtocol::Classic,
+                pandaflow::settings::GroupProtocol::Consumer => GroupProtocol::Consumer,
+            },
+            instance_id: kafka.instance_id.clone(),
+            session: kafka.session().unwrap_or(config.session),
+            max_poll_interval: kafka.max_poll_interval,
+            // A drain has to end before the broker takes the partitions away by itself.
+            drain: config.drain.min(kafka.max_poll_interval / 2).max(Duration::from_millis(1)),
+            request_timeout: kafka.timeout,
+            partition_buffer: kafka.fetch_ahead.bytes(),
+            linger: kafka.linger,
+            compression: kafka.compression.as_str(),
+            replication: kafka.replication_factor.map_or(-1, i32::from),
+            // How the brokers are reached, and what all clients take.
+            properties: admin_config(settings)?.config_map().into_iter().map(owned).collect(),
+            consumer_properties: settings.kafka_properties.of_consumers().map(owned).collect(),
+            producer_properties: settings.kafka_properties.of_producers().map(owned).collect(),
+            ..config
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pandaflow::{SystemClock, ports::Transport};
+
+    use super::*;
+    use crate::transport::memory::MemoryTransport;
+
+    #[test]
+    fn the_settings_reach_the_clients_that_they_are_for() {
+        let variables = [
+            ("KAFKA__BOOTSTRAP_SERVERS", "a:1"),
+            ("KAFKA__SESSION_TIMEOUT", "12s"),
+            ("KAFKA__HEARTBEAT_INTERVAL", "2s"),
+            ("KAFKA__MAX_POLL_INTERVAL", "40s"),
+            ("KAFKA__LINGER", "1ms"),
+            ("KAFKA__COMPRESSION", "zstd"),
+            ("KAFKA__PROPERTY__FETCH_MIN_BYTES", "7"),
+            ("KAFKA__PROPERTY__BATCH_SIZE", "77"),
+        ];
+        let settings = Settings::load(variables, "").unwrap();
+        let dedup = MemoryTransport::new(Arc::new(SystemClock)).dedup();
+        let config = KafkaConfig::by(&settings, dedup).unwrap();
+        let member = config.member("g", 2);
+        for (name, value) in [
+            ("bootstrap.servers", "a:1"),
+            ("session.timeout.ms", "12000"),
+            ("heartbeat.interval.ms", "2000"),
+            ("max.poll.interval.ms", "40000"),
+            ("fetch.min.bytes", "7"),
+            ("enable.auto.commit", "false"),
+            ("group.id", "g"),
+        ] {
+            assert_eq!(member.get(name), Some(value), "{name}");
+        }
+        assert_eq!(member.get("batch.size"), None);
+        let producer = config.producer();
+        for (name, value) in
+            [("linger.ms", "1"), ("compression.type", "zstd"), ("batch.size", "77"), ("acks", "all")]
+        {
+            assert_eq!(producer.get(name), Some(value), "{name}");
+        }
+        assert_eq!(producer.get("fetch.min.bytes"), None);
+        assert_eq!(config.drain, Duration::from_secs(20));
+    }
+}

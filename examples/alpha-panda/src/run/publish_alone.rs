@@ -1,0 +1,57 @@
+//! `feed`: publishes the feed alone, for pipelines that run in other processes or will run later.
+
+use std::process::ExitCode;
+
+use pandaflow_actors::{Signals, cli};
+
+use super::{
+    LOOK_EVERY,
+    progress::Progress,
+    publish::FeedPublisher,
+    setup::{Opened, Setup},
+};
+use crate::{arguments::FeedOptions, feed};
+
+/// Publishes, and gives the exit code: 0 if all of the feed is on the log, or a signal came; 1 if not; 2 if there is
+/// something for the user to mend.
+pub async fn feed(options: FeedOptions) -> ExitCode {
+    // From the first moment on, so that a signal at any time ends it in order.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return cli::refuse(error),
+    };
+    match go(&options, &signals).await {
+        Ok(code) => code,
+        Err(message) => cli::refuse(message),
+    }
+}
+
+async fn go(options: &FeedOptions, signals: &Signals) -> Result<ExitCode, String> {
+    let setup = Setup::new(&options.place)?;
+    let files = feed::check(&options.files.paths()).map_err(|error| error.to_string())?;
+    let opened = setup.open().await?;
+    let Opened { setup, transport } = &opened;
+    setup.program.create_topics(&**transport).await.map_err(|error| error.to_string())?;
+    let lines = files.iter().map(|file| file.lines).sum();
+    let mut progress = Progress::new(lines);
+    let publisher = FeedPublisher::start(&opened, &files).await?;
+    let error = loop {
+        tokio::select! {
+            () = signals.first() => break None,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        progress.show(publisher.published(), &[]);
+        if publisher.error().is_some() || publisher.is_done() {
+            break publisher.error();
+        }
+    };
+    publisher.stop().await;
+    progress.finish();
+    let published = publisher.published();
+    transport.close().await;
+    if let Some(error) = error.or_else(|| publisher.error()) {
+        cli::warn(format_args!("error: {error}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(cli::print(&format!("{published} of the feed's {lines} events are on the log\n")))
+}

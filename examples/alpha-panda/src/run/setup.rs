@@ -1,0 +1,99 @@
+//! What every command on the pipeline's data begins with: settings, program, logging, and the transport.
+
+use std::{path::PathBuf, sync::Arc};
+
+use pandaflow::{
+    Group, Namespace,
+    ports::{Lag, Transport},
+    settings::Settings,
+};
+use pandaflow_actors::{
+    Mode, Program,
+    logging::{self, Console, LogGuard},
+    read_settings,
+};
+
+use super::publish::source_name;
+use crate::{
+    arguments::{Place, data_by, loader},
+    feed::FileSummary,
+    pipeline,
+};
+
+/// What a command is made of before anything is opened: all that a user could have got wrong, but for the data.
+pub(super) struct Setup {
+    pub(super) settings: Settings,
+    pub(super) namespaces: Vec<Namespace>,
+    pub(super) program: Program,
+    pub(super) mode: Mode,
+    data: PathBuf,
+    _logging: LogGuard,
+}
+
+impl Setup {
+    /// Reads the settings, checks the declarations and starts logging.
+    pub(super) fn new(place: &Place) -> Result<Self, String> {
+        let settings = read_settings(&loader()).map_err(|error| error.to_string())?;
+        let mode = place.mode;
+        if mode == Mode::Kafka && place.data.is_some() {
+            return Err("--data goes with --mode embedded: on Kafka the brokers keep the data".into());
+        }
+        let namespaces = place.namespaces(&settings);
+        let program = pipeline::program(&settings, &namespaces).map_err(|error| error.to_string())?;
+        let program = mode.fit(program, &settings);
+        let logging =
+            logging::start(&settings, "alpha-panda", Console::stderr()).map_err(|error| error.to_string())?;
+        let data = place.data.clone().unwrap_or_else(|| data_by(&settings));
+        Ok(Self { settings, namespaces, program, mode, data, _logging: logging })
+    }
+
+    /// Opens the transport.
+    pub(super) async fn open(self) -> Result<Opened, String> {
+        let transport = self.mode.open(&self.data, &self.program, &self.settings).await;
+        let transport = transport.map_err(|error| error.to_string())?;
+        Ok(Opened { setup: self, transport })
+    }
+
+    /// The folder of the embedded mode.
+    pub(super) fn data(&self) -> &PathBuf {
+        &self.data
+    }
+
+    /// Where the data lies, for people.
+    pub(super) fn whereabouts(&self) -> String {
+        match self.mode {
+            Mode::Embedded => self.data.display().to_string(),
+            Mode::Kafka => format!("Kafka at {}", self.settings.kafka.brokers()),
+        }
+    }
+
+    /// Under whose name the feed is published.
+    pub(super) fn feed_group(&self) -> Group {
+        match self.mode {
+            Mode::Embedded => Group::from("alpha-panda.feed"),
+            // There, rights are given by the prefix.
+            Mode::Kafka => {
+                Group::from(format!("{}.alpha-panda.feed", self.settings.kafka.group_id_prefix).as_str())
+            }
+        }
+    }
+}
+
+/// A command whose transport is open.
+pub(super) struct Opened {
+    pub(super) setup: Setup,
+    pub(super) transport: Arc<dyn Transport>,
+}
+
+impl Opened {
+    /// How many ticks of each file are on the log, as the log has it.
+    pub(super) async fn published(&self, files: &[FileSummary]) -> Result<Vec<u64>, String> {
+        let lags: Vec<Lag> =
+            self.transport.lag(vec![self.setup.feed_group()]).await.map_err(|error| error.to_string())?;
+        let of = |file| {
+            let name = source_name(file);
+            lags.iter().filter(|lag| lag.topic == name).map(|lag| lag.next.0).sum()
+        };
+        Ok(files.iter().map(of).collect())
+    }
+}
