@@ -49,6 +49,7 @@ mod logging;
 mod names;
 mod problem;
 mod reading;
+mod redis;
 mod root;
 mod runtime;
 mod secret;
@@ -67,6 +68,7 @@ pub use in_force::{InForce, Source};
 pub use loader::Loader;
 pub use logging::{Channel, ChannelLevel, Json, Level, Logging};
 pub use problem::{Problem, SettingsErrors};
+pub use redis::{Redis, RedisUrl};
 pub use root::{Environment, Root};
 pub use runtime::{Arbiters, Runtime};
 pub use secret::Secret;
@@ -92,6 +94,8 @@ pub struct Settings {
     pub logging: Logging,
     /// DEDUP: how events that come twice are told.
     pub dedup: Dedup,
+    /// REDIS: where the dedup store for several processes is.
+    pub redis: Redis,
     own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     in_force: Vec<InForce>,
 }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     EventId, Group, Timestamp,
-    ports::{Owner, StoreError},
+    ports::{Mark, Owner, StoreError},
 };
 
 /// The first phase: an owner says that it is about to handle events.
@@ -37,10 +37,14 @@ pub enum Verdict {
 }
 
 /// Remembers ids in two phases: claimed under a lease, then done. The second is written by settlements
-/// ([`crate::ports::Mark`]) where store and settlement share a transaction, and by [`DedupStore::done`] elsewhere.
+/// ([`Mark`]) where store and settlement share a transaction, and by [`DedupStore::mark`] elsewhere.
 pub trait DedupStore: Send + Sync {
     /// Claims ids; one verdict each, in order. An id that stands twice in one claim is `Fresh` once.
     fn claim(&self, claim: Claim) -> BoxFuture<'static, Result<Vec<Verdict>, StoreError>>;
+
+    /// Remembers events of this owner as done. Called by a settlement that doesn't share a transaction with this
+    /// store, after the effects are real and before the progress is.
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>>;
 
     /// The marks of these events are settled: the claims are no longer needed.
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>>;

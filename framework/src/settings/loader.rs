@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Api, Database, Dedup, Health, Logging, Root, Runtime, Section, Settings, SettingsErrors, choice::one_of,
-    names::Names, reading::Reading,
+    Api, Database, Dedup, Health, Logging, Redis, Root, Runtime, Section, Settings, SettingsErrors,
+    choice::one_of, names::Names, reading::Reading,
 };
 
 /// Reads settings: the framework's sections and those that the program adds.
@@ -83,6 +83,7 @@ impl Loader {
             api: reading.section(),
             logging: reading.section(),
             dedup: reading.section(),
+            redis: reading.section(),
             own: HashMap::new(),
             in_force: Vec::new(),
         };
@@ -102,6 +103,7 @@ impl Loader {
             names_of::<Api>(),
             names_of::<Logging>(),
             names_of::<Dedup>(),
+            names_of::<Redis>(),
         ];
         names.extend(self.own.iter().map(|own| (own.names)()));
         names

@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use pandaflow::{
     EventId, Group,
-    ports::{Claim, DedupStore, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
 };
 use tokio::sync::watch;
 
@@ -92,6 +92,11 @@ impl DedupStore for FakeStore {
                 _ => Ok(vec![Verdict::Fresh; claim.ids.len()]),
             }
         })
+    }
+
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let ids: Vec<EventId> = marks.iter().map(|mark| mark.id).collect();
+        self.plain("mark", &owner, &ids)
     }
 
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {

@@ -6,10 +6,15 @@ use diesel::prelude::*;
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
     EventId, Group, Timestamp,
-    ports::{Claim, DedupStore, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
 };
 
-use super::{connection::failed, inner::Inner, leases::Leases, rows::DedupRow, schema::dedup};
+use tokio::sync::oneshot;
+
+use super::{
+    connection::failed, inner::Inner, leases::Leases, queue::Job, rows::DedupRow, schema::dedup,
+    writer::closed,
+};
 
 /// Remembers which events a group has handled, or is handling.
 pub(super) struct EmbeddedDedup(pub(super) Arc<Inner>);
@@ -53,6 +58,13 @@ impl DedupStore for EmbeddedDedup {
                 }
             })
             .boxed()
+    }
+
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        // If the queue is closed, the job is dropped and with it the reply: the caller sees that.
+        self.0.queue.push(Job::Mark(owner, marks, reply));
+        answer.map(|answer| answer.unwrap_or_else(|_| Err(closed()))).boxed()
     }
 
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pandaflow::{
     Group, Partition, TopicName,
     ports::{
-        Acquired, Owner, SettleError, SettleErrorKind, Settlement, StoreError, TopicToCreate, Unsettled,
+        Acquired, Mark, Owner, SettleError, SettleErrorKind, Settlement, StoreError, TopicToCreate, Unsettled,
     },
 };
 use tokio::sync::oneshot;
@@ -34,6 +34,8 @@ pub(super) enum Job {
     Settle(SettleJob),
     Acquire(AcquireJob),
     CreateTopics(Vec<TopicToCreate>, Reply<()>),
+    /// Events are done whose settlement is another store's.
+    Mark(Owner, Vec<Mark>, Reply<()>),
     /// An owner has given its partition back.
     Retire(Owner),
     Tidy(Reply<()>),

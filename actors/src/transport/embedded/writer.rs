@@ -2,6 +2,7 @@
 //! wait for the disk is shared by all (group commit).
 
 mod acquire;
+mod mark;
 mod settle;
 mod tidy;
 mod topics;
@@ -111,6 +112,9 @@ impl Desk {
                         self.writer.reconnect();
                     }
                     let _ = reply.send(made);
+                }
+                Job::Mark(owner, marks, reply) => {
+                    let _ = reply.send(self.mark(&owner, &marks));
                 }
                 Job::Retire(owner) => {
                     if let Some(group) = self.writer.catalog.group(&owner.group) {

@@ -102,6 +102,10 @@ impl DedupStore for MemoryDedup {
         })
     }
 
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.0.ask(Port::Dedup, move |core| core.groups.get_or_make(&owner.group).ids.lock().mark(&marks))
+    }
+
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {
         self.0.ask(Port::Dedup, move |core| {
             core.groups.get_or_make(&owner.group).ids.lock().end(&owner, &ids);
