@@ -17,7 +17,7 @@ use pandaflow::{
 use serde::Serialize;
 
 use crate::{
-    Mode, Process, Program, Publisher, Signals,
+    Mode, NotPublished, Process, Program, Publisher, Signals,
     cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
     data_folder,
     logging::{self, Console},
@@ -26,6 +26,8 @@ use crate::{
 
 /// How often a run that ends when it is idle looks whether it is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The first and the longest wait before events that did not become real are published again; then it is given up.
+const SEED_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 type Build = Box<dyn Fn(Program, &Arc<Settings>) -> Program>;
 type Seed = Box<dyn Fn(&Program, &str, &Namespace) -> Result<(TopicName, Vec<Outgoing>), EncodeError>>;
@@ -261,8 +263,20 @@ impl App {
                 let new = records.split_off(before.min(records.len()));
                 let count = new.len() as u64;
                 if count > 0 {
-                    let published = publisher.publish(new, [(source, count)]).await;
-                    published.map_err(|unsettled| unsettled.error.to_string())?;
+                    let mut published = publisher.publish(new, [(source, count)]).await;
+                    if published.is_ok() {
+                        published = publisher.flush().await;
+                    }
+                    let mut wait = SEED_BACKOFF.0;
+                    while published.as_ref().is_err_and(NotPublished::may_be_tried_again) {
+                        if wait > SEED_BACKOFF.1 {
+                            break;
+                        }
+                        tokio::time::sleep(wait).await;
+                        wait *= 2;
+                        published = publisher.flush().await;
+                    }
+                    published.map_err(|error| error.to_string())?;
                 }
             }
         }

@@ -34,7 +34,7 @@ pub use mode::{Mode, ModeError};
 pub use plan::PlanError;
 pub use process::{Process, ProcessError};
 pub use program::Program;
-pub use publisher::Publisher;
+pub use publisher::{NotPublished, Publisher};
 pub use runtime::{
     ArbiterNews, HandlerTimes, LifecycleState, OnProcessorFailure, ProcessorState, Runtime, RuntimeConfig,
     StartError, StateError, decode_state,

@@ -1,23 +1,57 @@
 //! Publishers: put events from outside the log onto it, each exactly once, however often the process dies.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use pandaflow::{
     Group, Offset, Outgoing, Partition, TopicName,
     policy::{
         ledger::{Ledger, Outcome},
         watermark::Progress,
     },
-    ports::{Owner, Settlement, SettlementStore, StoreError, TopicToCreate, Transport, Unsettled},
+    ports::{
+        Owner, SettleError, SettleErrorKind, Settlement, SettlementStore, StoreError, TopicToCreate,
+        Transport, Unsettled,
+    },
 };
+
+/// Settlements on their way at once: one being made real, one waiting behind it.
+const MOST_UNDER_WAY: usize = 2;
+
+/// A settlement on its way, and how many lines of its sources it is.
+type UnderWay = (u64, BoxFuture<'static, Result<(), Box<Unsettled>>>);
 
 /// Publishes from named sources, such as files. How far it has come in each is stored in the same settlement as
 /// the events, so after a crash it goes on with the first event that did not become real.
+///
+/// Events become real in the order of the calls, also after some did not: what came back is handed over again before
+/// what follows, and a source's progress never goes back.
 pub struct Publisher {
     store: Arc<dyn SettlementStore>,
     owner: Owner,
+    /// How far each source was handed over.
     published: BTreeMap<TopicName, Offset>,
     ledger: Ledger,
+    /// What is to be handed over next, in order.
+    waiting: VecDeque<(u64, Settlement)>,
+    /// What was handed over, in order.
+    under_way: VecDeque<UnderWay>,
+    real: u64,
+}
+
+/// What a publisher could not make real. It keeps the events.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotPublished(#[from] SettleError);
+
+impl NotPublished {
+    /// Whether [`Publisher::flush`] may make it real: the store is busy, or a disk full. Not where another publisher of
+    /// the same name has taken over, or the events can't become real as they are.
+    #[must_use]
+    pub fn may_be_tried_again(&self) -> bool {
+        self.0.kind == SettleErrorKind::Retry
+    }
 }
 
 impl Publisher {
@@ -41,46 +75,45 @@ impl Publisher {
         let acquired = store.acquire(group, Partition(0), sources).await?;
         let published =
             acquired.progress.into_iter().map(|(source, progress)| (source, progress.next)).collect();
-        Ok(Self { store, owner: acquired.owner, published, ledger: acquired.ledger })
+        let (waiting, under_way) = (VecDeque::new(), VecDeque::new());
+        let (owner, ledger) = (acquired.owner, acquired.ledger);
+        Ok(Self { store, owner, published, ledger, waiting, under_way, real: 0 })
     }
 
-    /// How many events of a source have been published, in this life or before.
+    /// How many events of a source have been handed over, in this life or before.
     #[must_use]
     pub fn published(&self, source: &TopicName) -> u64 {
         self.published.get(source).map_or(0, |next| next.0)
     }
 
-    /// Publishes again what came back. Others that were handed over behind it came back as well: each has to be
-    /// published again, in its order.
-    ///
-    /// # Errors
-    /// As [`Publisher::publish`].
-    pub fn publish_again(
-        &self,
-        unsettled: Unsettled,
-    ) -> impl Future<Output = Result<(), Box<Unsettled>>> + Send + 'static + use<> {
-        self.store.settle(unsettled.settlement)
+    /// How far the sources have come in this life, all together: what is real.
+    #[must_use]
+    pub fn real(&self) -> u64 {
+        self.real
     }
 
-    /// Publishes the next events of the sources; `from` tells how many of each are among them. The future
-    /// resolves when they are real. Several may be under way; they become real in the order of the calls.
+    /// Hands the next events of the sources over; `from` tells by how much each source comes further with them. Waits
+    /// while two settlements are under way.
     ///
     /// # Errors
-    /// They did not become real; they come back.
-    pub fn publish<I: IntoIterator<Item = (TopicName, u64)>>(
+    /// Something that was handed over, now or before, did not become real. All of it is kept: [`Publisher::flush`] tries
+    /// again.
+    pub async fn publish(
         &mut self,
         events: Vec<Outgoing>,
-        from: I,
-    ) -> impl Future<Output = Result<(), Box<Unsettled>>> + Send + 'static + use<I> {
+        from: impl IntoIterator<Item = (TopicName, u64)>,
+    ) -> Result<(), NotPublished> {
+        let mut lines = 0;
         for (source, count) in from {
             self.published.entry(source).or_default().0 += count;
+            lines += count;
         }
         for _ in &events {
             self.ledger.consumed(1);
             self.ledger.settled(Outcome::Succeeded);
         }
         let progress = |(source, next): (&TopicName, &Offset)| (source.clone(), Progress::at(*next));
-        self.store.settle(Settlement {
+        let settlement = Settlement {
             owner: self.owner.clone(),
             outputs: events,
             states: Vec::new(),
@@ -89,6 +122,47 @@ impl Publisher {
             attempts: Vec::new(),
             progress: self.published.iter().map(progress).collect(),
             ledger: self.ledger,
-        })
+        };
+        self.waiting.push_back((lines, settlement));
+        self.hand_over(MOST_UNDER_WAY - 1).await
+    }
+
+    /// Waits until all that was handed over is real, what came back before included.
+    ///
+    /// # Errors
+    /// Something did not become real; it is kept, and this may be called again.
+    pub async fn flush(&mut self) -> Result<(), NotPublished> {
+        self.hand_over(0).await
+    }
+
+    /// Hands over what waits, and returns once no more than so many are under way.
+    async fn hand_over(&mut self, under_way: usize) -> Result<(), NotPublished> {
+        while let Some((lines, settlement)) = self.waiting.pop_front() {
+            self.under_way.push_back((lines, self.store.settle(settlement)));
+        }
+        while self.under_way.len() > under_way {
+            let Some((lines, settled)) = self.under_way.front_mut() else { break };
+            let (lines, settled) = (*lines, settled.await);
+            self.under_way.pop_front();
+            match settled {
+                Ok(()) => self.real += lines,
+                Err(unsettled) => return Err(self.take_back(lines, *unsettled).await),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was handed over behind one that came back comes back as well: it waits for its turn behind it.
+    async fn take_back(&mut self, lines: u64, unsettled: Unsettled) -> NotPublished {
+        let mut back = VecDeque::from([(lines, unsettled.settlement)]);
+        while let Some((lines, settled)) = self.under_way.pop_front() {
+            match settled.await {
+                Ok(()) => self.real += lines,
+                Err(behind) => back.push_back((lines, behind.settlement)),
+            }
+        }
+        back.append(&mut self.waiting);
+        self.waiting = back;
+        NotPublished(unsettled.error)
     }
 }

@@ -168,7 +168,13 @@ impl Runtime {
     /// # Errors
     /// The transport can't tell.
     pub async fn lag(&self) -> Result<Vec<Lag>, StoreError> {
-        self.transport.lag(self.groups()).await
+        let mut lags = self.transport.lag(self.groups()).await?;
+        // What an earlier version of a processor read, and this one doesn't, is nothing that it is behind with.
+        lags.retain(|lag| {
+            let reads = self.plan.processors.iter().filter(|processor| processor.group == lag.group);
+            reads.flat_map(|processor| &processor.inputs).any(|input| *input == lag.topic)
+        });
+        Ok(lags)
     }
 
     fn groups(&self) -> Vec<pandaflow::Group> {

@@ -157,6 +157,8 @@ impl<P: StreamProcessor> Context<P> {
     }
 
     /// The state of the event's key, to be changed. The change is kept if this attempt succeeds, and not otherwise.
+    ///
+    /// A state that is made the default one again is removed from the store.
     pub fn state_mut(&mut self) -> &mut P::State
     where
         P: Stateful,

@@ -141,6 +141,27 @@ pub enum FailureKind {
     State,
 }
 
+impl FailureKind {
+    /// Its name, as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Timeout => "timeout",
+            Self::Unencodable => "unencodable",
+            Self::State => "state",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// One failed attempt, told in text, so that it can be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -334,7 +334,8 @@ impl<P: StreamProcessor> TaskSeed<P> {
             tables: self.tables,
         };
         let settlement = self.around.transport.settlement();
-        let mut cache = StateCache::new(self.around.cached_keys);
+        let mut cache = StateCache::new(self.around.cached_keys)
+            .removing(&P::State::default(), declaration.state_version);
         if settlement.asks_for_applied() {
             cache = cache.noting_applied(acquired.progress.iter().map(|(topic, _)| topic.clone()).collect());
         }

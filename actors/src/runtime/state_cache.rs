@@ -38,6 +38,8 @@ pub(crate) struct StateCache<S> {
     entries: LruCache<Bytes, Cached<S>>,
     capacity: usize,
     changed: Vec<Bytes>,
+    /// The row of the default state: a key that has it needs none.
+    blank: Option<Bytes>,
     /// Whether states are being loaded: then nothing is let go.
     loading: bool,
     /// The inputs, where the store asks for the last event that went into a state; none elsewhere.
@@ -51,9 +53,16 @@ impl<S: serde::Serialize> StateCache<S> {
             entries: LruCache::unbounded(),
             capacity: capacity.get(),
             changed: Vec::new(),
+            blank: None,
             loading: false,
             inputs: Vec::new(),
         }
+    }
+
+    /// The same cache, which removes states that are as the default one.
+    pub(crate) fn removing(mut self, blank: &S, version: u32) -> Self {
+        self.blank = state_row::encode(b"", version, blank).ok();
+        self
     }
 
     /// The same cache, which notes per key the last event of each input that goes into its state.
@@ -127,7 +136,8 @@ impl<S: serde::Serialize> StateCache<S> {
             cached.settling += 1;
             let named = |(input, offset): (usize, Offset)| Some((self.inputs.get(input)?.clone(), offset));
             let applied = std::mem::take(&mut cached.applied).into_iter().filter_map(named).collect();
-            changes.push(StateChange { key, value: Some(value), applied });
+            let value = Some(value).filter(|value| self.blank.as_ref() != Some(value));
+            changes.push(StateChange { key, value, applied });
         }
         Ok(changes)
     }
@@ -185,6 +195,17 @@ mod tests {
         cache.loaded(key("e"), Rc::new(0));
         assert!(!cache.contains(&key("a")));
         assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn a_state_that_is_the_default_again_is_removed() {
+        let mut cache = StateCache::new(NonZeroUsize::MIN).removing(&0, 1);
+        let mut row = |value| {
+            cache.change(&key("a"), value, (0, Offset(0)));
+            cache.cut(1).expect("numbers can be written").pop().and_then(|change| change.value)
+        };
+        assert!(row(1).is_some());
+        assert_eq!(row(0), None);
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl EmbeddedTransport {
         if place.file.exists() {
             check::check(&place, &lock, config.full_check_bytes)?;
         } else {
-            create::create(&place)?;
+            create::create(&place, &lock)?;
         }
         let database = |message| OpenError::Database { file: place.file.clone(), message };
         let mut connection = connection::open_writer(&place.file, &config).map_err(database)?;

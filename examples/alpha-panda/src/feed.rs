@@ -76,7 +76,15 @@ impl Feed {
     /// # Errors
     /// As [`Self::open`]; also if more lines of a file were published than it has.
     pub fn open_after<P: AsRef<Path>>(files: &[P], published: &[u64]) -> Result<Self, FeedError> {
-        let summaries = check(files)?;
+        Self::go_on(&check(files)?, published)
+    }
+
+    /// The same of files that were checked before.
+    ///
+    /// # Errors
+    /// A file was changed since; or more lines of one were published than it has.
+    pub fn go_on(checked: &[FileSummary], published: &[u64]) -> Result<Self, FeedError> {
+        let summaries = checked.to_vec();
         let sources = summaries.iter().enumerate().map(|(index, summary)| {
             let published = published.get(index).copied().unwrap_or(0);
             if published > summary.lines {

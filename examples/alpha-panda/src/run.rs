@@ -50,7 +50,15 @@ pub async fn run(options: RunOptions) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return cli::refuse(error),
     };
-    let gone = match prepare(&options).await {
+    let prepared = tokio::select! {
+        prepared = prepare(&options) => prepared,
+        () = signals.first() => {
+            // The file that is being read can't be interrupted, and nothing has begun that would have to end.
+            cli::warn("stopped before anything was begun");
+            std::process::exit(0);
+        }
+    };
+    let gone = match prepared {
         Ok((opened, files)) => go(&options, &opened, &files, &signals).await,
         Err(message) => Err(message),
     };

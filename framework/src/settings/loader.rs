@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Api, Database, Dedup, Health, Kafka, KafkaProperties, Logging, Redis, Root, Runtime, Section, Settings,
-    SettingsErrors, choice::one_of, names::Names, reading::Reading,
+    Api, Database, Dedup, Health, InForce, Kafka, KafkaProperties, Logging, Redis, Root, Runtime, Section,
+    Settings, SettingsErrors, Source, choice::one_of, names::Names, reading::Reading,
 };
 
 /// Reads settings: the framework's sections and those that the program adds.
@@ -93,6 +93,11 @@ impl Loader {
             settings.own.insert(own.type_id, (own.read)(&mut reading));
         }
         settings.in_force = reading.finish()?;
+        let is_default = |one: &InForce| one.variable == "LOGGING__LEVEL" && one.source == Source::Default;
+        if let Some(level) = settings.in_force.iter_mut().find(|one| is_default(one)) {
+            settings.logging.level = settings.root.log_level;
+            level.value = settings.root.log_level.to_string();
+        }
         Ok(settings)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::Namespace;
 
-use super::section::Checks;
+use super::{Level, section::Checks};
 
 crate::choice! {
     /// Where the program runs. Written into every log line as `environment`.
@@ -23,6 +23,8 @@ crate::section! {
         pub active_brokers: Vec<Namespace> = "paper",
         /// Where the program runs.
         pub environment: Environment = "development",
+        /// The level of all that is logged; `LOGGING__LEVEL`, where it is set, goes before it.
+        pub log_level: Level = "info",
     }
 }
 

@@ -339,3 +339,12 @@ fn the_url_of_redis_is_shown_without_its_credentials() {
     assert_eq!(settings.redis.url.reveal(), "redis://panda:hunter2@h:1/0");
     assert_eq!(settings.redis.timeout, Duration::from_secs(5));
 }
+
+#[test]
+fn the_level_of_all_is_that_of_the_logs_unless_they_have_their_own() {
+    let level =
+        |variables: &[(&str, &str)]| Settings::load(variables.iter().copied(), "").unwrap().logging.level;
+    assert_eq!(level(&[]), Level::Info);
+    assert_eq!(level(&[("LOG_LEVEL", "debug")]), Level::Debug);
+    assert_eq!(level(&[("LOG_LEVEL", "debug"), ("LOGGING__LEVEL", "error")]), Level::Error);
+}

@@ -141,11 +141,10 @@ async fn publish(transport: &dyn Transport, shape: &Shape) -> Result<(), BenchEr
     loop {
         let page: Vec<Outgoing> = payments.by_ref().take(PUBLISHED_AT_ONCE).collect();
         if page.is_empty() {
-            return Ok(());
+            return Ok(publisher.flush().await?);
         }
         let count = page.len() as u64;
-        let published = publisher.publish(page, [(source.clone(), count)]);
-        published.await.map_err(|unsettled| unsettled.error.source)?;
+        publisher.publish(page, [(source.clone(), count)]).await?;
     }
 }
 

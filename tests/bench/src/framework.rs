@@ -27,6 +27,9 @@ pub enum BenchError {
     /// A store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The events could not be put on the log.
+    #[error(transparent)]
+    Publish(#[from] pandaflow_actors::NotPublished),
     /// The program could not be started.
     #[error(transparent)]
     Start(#[from] StartError),

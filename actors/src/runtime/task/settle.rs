@@ -131,7 +131,10 @@ impl<P: StreamProcessor> Task<P> {
                 if self.retry.trouble.is_none() {
                     slog::warn!(self.env.log, "not settled: trying again"; "error" => %error);
                 }
-                self.retry.trouble.get_or_insert_with(|| self.env.trouble("settlement")).tell(&error);
+                // Those behind the first come back because of it: its reason is the one to tell.
+                if self.retry.back.is_empty() {
+                    self.retry.trouble.get_or_insert_with(|| self.env.trouble("settlement")).tell(&error);
+                }
                 self.retry.back.insert(number, settlement);
             }
             _ => {

@@ -21,9 +21,30 @@ use super::{
 };
 use scratch::Scratch;
 
+/// What SQLite says when the disk is the trouble, and not what lies on it.
+const OF_THE_DISK: [&str; 5] = [
+    "disk I/O error",
+    "database or disk is full",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "out of memory",
+];
+
+/// A file that is damaged, unless it only could not be read now.
+fn broken(place: &Place, problem: String) -> OpenError {
+    let file = place.file.clone();
+    if OF_THE_DISK.iter().any(|of_the_disk| problem.contains(of_the_disk)) {
+        let message = format!(
+            "it can't be checked now: {problem}. Is the disk full, or read-only? Nothing is known to be wrong with the data"
+        );
+        return OpenError::Database { file, message };
+    }
+    OpenError::Damaged { file, problem }
+}
+
 /// Checks the file without changing it or anything beside it.
 pub(super) fn check(place: &Place, lock: &FolderLock, full_check_bytes: u64) -> Result<(), OpenError> {
-    let damaged = |problem| OpenError::Damaged { file: place.file.clone(), problem };
+    let damaged = |problem: String| broken(place, problem);
     let io = |source: io::Error| OpenError::Io { path: place.file.clone(), source };
     let wal_bytes = fs::metadata(place.wal()).map_or(0, |found| found.len());
     let is_hot = wal_bytes > wal::HEADER_BYTES;

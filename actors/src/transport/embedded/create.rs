@@ -8,11 +8,33 @@ use std::{
 use diesel::{SqliteConnection, connection::SimpleConnection};
 use diesel_migrations::MigrationHarness;
 
-use super::{EmbeddedConfig, OpenError, connection::open_writer, place::Place, schema::MIGRATIONS};
+use super::{
+    EmbeddedConfig, OpenError,
+    connection::open_writer,
+    place::{FolderLock, Place},
+    schema::MIGRATIONS,
+};
 
 /// Makes a new file beside and moves it to its place when it is whole, so that a crash meanwhile leaves none, and a
 /// file that is empty or cut is always a damaged one.
-pub(super) fn create(place: &Place) -> Result<(), OpenError> {
+///
+/// # Errors
+/// A write-ahead log lies there that a process left which was killed: the file that it belongs to was taken away.
+pub(super) fn create(place: &Place, lock: &FolderLock) -> Result<(), OpenError> {
+    let wal = place.wal();
+    if wal.exists() && lock.was_left_open().map_err(io(&wal))? {
+        let problem = format!(
+            "it is missing, though its write-ahead log {} is there: what was committed last is in there, and of no use without the file",
+            wal.display()
+        );
+        return Err(OpenError::Damaged { file: place.file.clone(), problem });
+    }
+    // What a removal left that was cut short: SQLite would read it into the new file.
+    for stale in [wal, place.beside("-shm")] {
+        if stale.exists() {
+            fs::remove_file(&stale).map_err(io(&stale))?;
+        }
+    }
     let draft = place.beside(".new");
     for suffix in ["", "-wal", "-shm"] {
         let mut path = draft.clone().into_os_string();

@@ -1,6 +1,7 @@
 //! Reading a data folder from outside, also while a process runs on it.
 
 use std::{
+    io,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -15,6 +16,10 @@ use super::{
     dead_letters, lag,
     place::Place,
 };
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+}
 
 /// A read-only view of a data folder, for command lines. It changes nothing; it takes the folder's lock while it checks
 /// a file that no process has.
@@ -35,6 +40,8 @@ impl EmbeddedReport {
         let lock = match place.lock() {
             Ok(lock) => Some(lock),
             Err(OpenError::InUse { .. }) => None,
+            // Where nothing can be written, nobody runs.
+            Err(OpenError::Io { source, .. }) if is_read_only(&source) => None,
             Err(error) => return Err(error),
         };
         let is_at_rest = match &lock {
@@ -42,7 +49,7 @@ impl EmbeddedReport {
                 check(&place, lock, EmbeddedConfig::default().full_check_bytes)?;
                 !place.wal().exists()
             }
-            None => false,
+            None => !place.wal().exists(),
         };
         // Without a write-ahead log there is nothing to look for beside the file, and nothing is left there.
         let open = if is_at_rest { open_immutable } else { open_reader };

@@ -1,7 +1,7 @@
 //! The zip archive around a CSV: which bytes of the file are the CSV's, and reading them without holding the archive.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
@@ -28,10 +28,15 @@ impl PackedCsv {
     pub(super) fn find(path: &Path) -> Result<Self, FeedError> {
         let unreadable = |source| FeedError::Unreadable { path: path.to_owned(), source };
         let no_archive = |source| FeedError::NoArchive { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.is_dir() {
+        // Looked at before it is opened: opening a pipe would wait for whoever writes into it.
+        let found = fs::metadata(path).map_err(unreadable)?;
+        if found.is_dir() {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
+        if !found.is_file() {
+            return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+        }
+        let file = File::open(path).map_err(unreadable)?;
         let mut archive = ZipArchive::new(BufReader::new(file)).map_err(no_archive)?;
         let mut entries = Vec::new();
         for index in 0..archive.len() {

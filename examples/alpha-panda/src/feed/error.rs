@@ -82,6 +82,12 @@ pub enum FeedError {
         /// The one before.
         other: PathBuf,
     },
+    /// The file is not what it was when it was checked.
+    #[error("{}: was changed while it was being read; leave it as it is until the run has ended", .path.display())]
+    Changed {
+        /// The archive.
+        path: PathBuf,
+    },
     /// More of the file was published before than it has now.
     #[error("{}: has {lines} lines, but {published} were published before; the file was changed", .path.display())]
     Shorter {

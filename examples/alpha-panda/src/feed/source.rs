@@ -32,6 +32,9 @@ pub(super) struct Source {
 impl Source {
     /// The file's lines after the first `published`.
     pub(super) fn open(index: usize, summary: &FileSummary, published: u64) -> Result<Self, FeedError> {
+        if PackedCsv::find(&summary.path)? != summary.packed {
+            return Err(FeedError::Changed { path: summary.path.clone() });
+        }
         let mut source = Self::start(index, &summary.path, &summary.packed, &summary.subject)?;
         while source.lines.number() < published {
             let skipped = source.lines.advance().map(|line| line.is_some());

@@ -12,11 +12,8 @@ use std::{
     time::Duration,
 };
 
-use pandaflow::{
-    Outgoing, TopicName,
-    ports::{SettleErrorKind, Unsettled},
-};
-use pandaflow_actors::Publisher;
+use pandaflow::{Outgoing, TopicName};
+use pandaflow_actors::{NotPublished, Publisher};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use self::{already::latest_ids, reader::Reader};
@@ -55,15 +52,44 @@ impl Shared {
     }
 }
 
-/// Under which name the progress in a file is kept: by its content, not by where it lies.
+/// Under which name the progress in a file is kept: by whose prices of which day it has, and by its content, not by where
+/// it lies.
 pub(super) fn source_name(file: &FileSummary) -> TopicName {
-    TopicName::new(&format!("feed.{:016x}", file.digest))
+    TopicName::new(&format!("{}{:016x}", source_prefix(file), file.digest))
+}
+
+/// What the names of all files have in common that say to have the same prices.
+fn source_prefix(file: &FileSummary) -> String {
+    format!("feed.{}.", file.csv())
+}
+
+/// Refuses a file whose prices were published before with another content: its ticks would be other events, and those of
+/// before stay on the log.
+async fn refuse_changed(opened: &Opened, files: &[FileSummary]) -> Result<(), String> {
+    let known = opened.transport.lag(vec![opened.setup.feed_group()]).await;
+    let known = known.map_err(|error| error.to_string())?;
+    for file in files {
+        let (name, prefix) = (source_name(file), source_prefix(file));
+        let changed = known.iter().find(|source| {
+            source.topic.as_str().starts_with(&prefix) && source.topic != name && source.next.0 > 0
+        });
+        if let Some(changed) = changed {
+            return Err(format!(
+                "{}: {} lines of {} were published before, with another content: the file was changed; use the former one, or begin anew (--fresh, or another --data)",
+                file.path.display(),
+                changed.next,
+                file.csv(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl FeedPublisher {
     /// Goes on with the first line of each file that has not been published.
     pub(super) async fn start(opened: &Opened, files: &[FileSummary]) -> Result<Self, String> {
         let transport = &*opened.transport;
+        refuse_changed(opened, files).await?;
         let sources: Vec<TopicName> = files.iter().map(source_name).collect();
         let publisher = Publisher::open(transport, opened.setup.feed_group(), sources.clone()).await;
         let publisher = publisher.map_err(|error| error.to_string())?;
@@ -78,7 +104,7 @@ impl FeedPublisher {
         });
         let (send, receive) = mpsc::channel(WAITING);
         let reader = Reader {
-            paths: files.iter().map(|file| file.path.clone()).collect(),
+            files: files.to_vec(),
             published,
             sources: sources.clone(),
             latest,
@@ -131,19 +157,18 @@ async fn publish(
     mut batches: mpsc::Receiver<Ticks>,
     shared: Arc<Shared>,
 ) {
-    let mut under_way = None;
+    let before = shared.published.load(Ordering::Relaxed);
     loop {
         let batch = batches.recv().await;
         let ended = batch.is_none();
-        let next = batch.map(|(ticks, counts)| {
-            let count = counts.iter().sum();
-            (count, publisher.publish(ticks, sources.iter().cloned().zip(counts)))
-        });
-        if let Some((count, settled)) = std::mem::replace(&mut under_way, next) {
-            match insist(&publisher, settled.await, &shared).await {
-                Ok(()) => shared.published.fetch_add(count, Ordering::Relaxed),
-                Err(unsettled) => return shared.fail(format!("the feed: {}", unsettled.error)),
-            };
+        let published = match batch {
+            Some((ticks, counts)) => publisher.publish(ticks, sources.iter().cloned().zip(counts)).await,
+            None => publisher.flush().await,
+        };
+        let published = insist(&mut publisher, published, &shared).await;
+        shared.published.store(before + publisher.real(), Ordering::Relaxed);
+        if let Err(error) = published {
+            return shared.fail(format!("the feed: {error}"));
         }
         if ended {
             return shared.done.store(!shared.stop.load(Ordering::Relaxed), Ordering::Release);
@@ -153,21 +178,19 @@ async fn publish(
 
 /// Publishes again what a store could not take, such as on a full disk, until it does or the run ends.
 async fn insist(
-    publisher: &Publisher,
-    mut result: Result<(), Box<Unsettled>>,
+    publisher: &mut Publisher,
+    mut published: Result<(), NotPublished>,
     shared: &Shared,
-) -> Result<(), Box<Unsettled>> {
+) -> Result<(), NotPublished> {
     let mut wait = BACKOFF.0;
     loop {
-        match result {
-            Err(unsettled)
-                if unsettled.error.kind == SettleErrorKind::Retry && !shared.stop.load(Ordering::Relaxed) =>
-            {
+        match published {
+            Err(error) if error.may_be_tried_again() && !shared.stop.load(Ordering::Relaxed) => {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(BACKOFF.1);
-                result = publisher.publish_again(*unsettled).await;
+                published = publisher.flush().await;
             }
-            result => return result,
+            published => return published,
         }
     }
 }

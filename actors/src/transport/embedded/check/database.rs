@@ -38,7 +38,7 @@ pub(super) fn check(
     connection: &mut SqliteConnection,
     is_full: bool,
 ) -> Result<(), OpenError> {
-    let damaged = |problem: String| OpenError::Damaged { file: place.file.clone(), problem };
+    let damaged = |problem: String| super::broken(place, problem);
     let sqlite = |error: diesel::result::Error| damaged(error.to_string());
     let objects = objects(connection).map_err(sqlite)?;
     if !objects.contains_key("__diesel_schema_migrations") {

@@ -1,9 +1,6 @@
 //! The thread that reads the files and encodes their ticks.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use pandaflow::{EventId, Outgoing, Timestamp, TopicName};
 use tokio::sync::mpsc;
@@ -12,14 +9,14 @@ use super::{
     BATCH, Shared, Ticks,
     already::{Already, Latest},
 };
-use crate::feed::{Feed, FeedTick};
+use crate::feed::{Feed, FeedTick, FileSummary};
 
 /// Who puts ticks on the log, in their envelopes.
 const SOURCE: &str = "alpha-panda-feed";
 
 /// Reads the files and encodes their ticks.
 pub(super) struct Reader {
-    pub(super) paths: Vec<PathBuf>,
+    pub(super) files: Vec<FileSummary>,
     pub(super) published: Vec<u64>,
     pub(super) sources: Vec<TopicName>,
     /// The latest tick of each instrument on the log, where that may be ahead of what is known to be published.
@@ -35,12 +32,12 @@ impl Reader {
     }
 
     fn read(&self, send: &mpsc::Sender<Ticks>) -> Result<(), String> {
-        let mut feed = Feed::open_after(&self.paths, &self.published).map_err(|error| error.to_string())?;
+        let mut feed = Feed::go_on(&self.files, &self.published).map_err(|error| error.to_string())?;
         let topic = TopicName::new("market.ticks");
         let mut already = Already::look(&mut feed, &self.latest, |tick| self.id(tick))?;
         let mut feed = already.take_looked_at().into_iter().map(Ok).chain(feed);
         loop {
-            let (mut ticks, mut counts) = (Vec::with_capacity(BATCH), vec![0; self.paths.len()]);
+            let (mut ticks, mut counts) = (Vec::with_capacity(BATCH), vec![0; self.files.len()]);
             for tick in feed.by_ref().take(BATCH) {
                 let tick = tick.map_err(|error| error.to_string())?;
                 counts[tick.file] += 1;
