@@ -47,7 +47,13 @@ pub(crate) struct StateCache<S> {
 impl<S: serde::Serialize> StateCache<S> {
     /// At most `capacity` keys, but for those that are not settled.
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
-        Self { entries: LruCache::unbounded(), capacity: capacity.get(), changed: Vec::new(), loading: false, inputs: Vec::new() }
+        Self {
+            entries: LruCache::unbounded(),
+            capacity: capacity.get(),
+            changed: Vec::new(),
+            loading: false,
+            inputs: Vec::new(),
+        }
     }
 
     /// The same cache, which notes per key the last event of each input that goes into its state.

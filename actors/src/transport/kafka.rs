@@ -24,6 +24,7 @@ mod names;
 mod outsider;
 mod owners;
 mod producer;
+mod quiet;
 mod record;
 mod settlement;
 mod settler;
@@ -67,9 +68,10 @@ impl KafkaTransport {
 impl Transport for KafkaTransport {
     fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
         let core = Arc::clone(&self.core);
-        let made = self.core.background.spawn(async move {
-            core.make_topics(topics.into_iter().map(Into::into).collect()).await
-        });
+        let made = self
+            .core
+            .background
+            .spawn(async move { core.make_topics(topics.into_iter().map(Into::into).collect()).await });
         async move { made.await.unwrap_or_else(|error| Err(failure::store_error(error.to_string()))) }.boxed()
     }
 

@@ -64,7 +64,10 @@ impl Handle<Payment> for Counter {
     type Error = std::convert::Infallible;
 
     async fn handle(&mut self, payment: Event<Payment>, ctx: &mut Context<Self>) -> Result<(), Self::Error> {
-        self.0.lock().expect("nothing panics under this lock").push((payment.account.clone(), payment.number));
+        self.0
+            .lock()
+            .expect("nothing panics under this lock")
+            .push((payment.account.clone(), payment.number));
         let count = ctx.state_mut();
         count.handled += 1;
         count.out_of_order += u64::from(payment.number != count.last + 1);

@@ -129,7 +129,10 @@ impl<P: StreamProcessor> Task<P> {
         }
         match prepared.verdicts {
             Ok(verdicts) if self.drainage.is_none() => {
-                let claimed = self.next_batch.iter_mut().filter(|delivery| delivery.claimed.is_some() && !delivery.applied);
+                let claimed = self
+                    .next_batch
+                    .iter_mut()
+                    .filter(|delivery| delivery.claimed.is_some() && !delivery.applied);
                 for (delivery, verdict) in claimed.zip(verdicts.unwrap_or_default()) {
                     self.env.telemetry.borrow_mut().batch.judged(verdict);
                     delivery.verdict = Some(verdict);

@@ -61,8 +61,7 @@ pub async fn owners_settle_at_once_from_several_threads(stage: Stage) {
                 let key = format!("owner-{}", owner.partition);
                 super::block_on(async move {
                     for round in 0..ROUNDS {
-                        let state =
-                            StateChange::new(key.clone().into(), Some(round.to_string().into()));
+                        let state = StateChange::new(key.clone().into(), Some(round.to_string().into()));
                         let outputs = vec![keyed(&topic, &key, &round.to_string())];
                         let settlement = Settlement { outputs, states: vec![state], ..effects(&owner) };
                         within(store.settle(settlement)).await.expect("it can be settled");

@@ -10,7 +10,12 @@ use super::stage::{Stage, effects, within};
 
 async fn write(stage: &Stage, group: &str, partition: u32, states: &[(&'static str, Option<&'static str>)]) {
     let owner = stage.acquire(group, partition, &[]).await.owner;
-    let change = |(key, value): &(&'static str, Option<&'static str>)| StateChange::new(Bytes::from_static(key.as_bytes()), value.map(|value| Bytes::from_static(value.as_bytes())));
+    let change = |(key, value): &(&'static str, Option<&'static str>)| {
+        StateChange::new(
+            Bytes::from_static(key.as_bytes()),
+            value.map(|value| Bytes::from_static(value.as_bytes())),
+        )
+    };
     let states = states.iter().map(change).collect();
     stage.settle(Settlement { states, ..effects(&owner) }).await;
 }

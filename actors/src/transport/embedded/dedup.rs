@@ -12,7 +12,8 @@ use pandaflow::{
 use tokio::sync::oneshot;
 
 use super::{
-    connection::failed, inner::Inner, leases::Leases, queue::Job, rows::DedupRow, schema::dedup, writer::closed,
+    connection::failed, inner::Inner, leases::Leases, queue::Job, rows::DedupRow, schema::dedup,
+    writer::closed,
 };
 
 /// Remembers which events a group has handled, or is handling.

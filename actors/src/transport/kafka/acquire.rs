@@ -65,8 +65,10 @@ pub(super) fn find(
             progress.push((topic.clone(), progress_of(core, &list, topic, *partition)?));
         }
         let name = core.names.topic(&changelog);
-        let tally = list.find_partition(&name, number(partition.0)).and_then(|element| Tally::read(&note(&element)));
-        let (epoch, ledger) = tally.map_or((Epoch(0), Ledger::default()), |tally| (tally.epoch, tally.ledger));
+        let tally =
+            list.find_partition(&name, number(partition.0)).and_then(|element| Tally::read(&note(&element)));
+        let (epoch, ledger) =
+            tally.map_or((Epoch(0), Ledger::default()), |tally| (tally.epoch, tally.ledger));
         let table = Table::default();
         found.push(Found { partition: *partition, partitions: width, progress, ledger, epoch, table });
     }

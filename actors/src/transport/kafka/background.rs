@@ -25,8 +25,7 @@ impl Background {
     /// Starts the thread.
     pub(super) fn start() -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| store_error(format!("starting its thread: {error}"));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<oneshot::Sender<()>>();
         let run = move || {

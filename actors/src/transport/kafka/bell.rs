@@ -1,10 +1,6 @@
 //! A bell: wakes a thread that waits for something to do.
 
-use std::{
-    sync::OnceLock,
-    thread::Thread,
-    time::Duration,
-};
+use std::{sync::OnceLock, thread::Thread, time::Duration};
 
 /// Rung by anybody, heard by the one thread that answers it. A ring before the wait counts.
 #[derive(Debug, Default)]

@@ -65,7 +65,9 @@ pub(super) fn applied_header(epoch: Epoch, applied: &[(TopicName, Offset)]) -> B
 }
 
 fn read_applied(header: &[u8]) -> Option<(u64, Vec<(TopicName, Offset)>)> {
-    let (VERSION, mut bytes) = header.split_first().map(|(version, rest)| (*version, rest))? else { return None };
+    let (VERSION, mut bytes) = header.split_first().map(|(version, rest)| (*version, rest))? else {
+        return None;
+    };
     let epoch = varint::take(&mut bytes)?;
     let mut applied = Vec::new();
     while !bytes.is_empty() {
@@ -172,7 +174,8 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_passed_over() {
-        for (key, header) in [(&b""[..], None), (b"x", None), (b"sk", Some(&b"\x02\x05"[..])), (b"a\0", None)] {
+        for (key, header) in [(&b""[..], None), (b"x", None), (b"sk", Some(&b"\x02\x05"[..])), (b"a\0", None)]
+        {
             assert_eq!(read(key, None, header), None);
         }
     }

@@ -143,7 +143,8 @@ mod tests {
         let above = [(Offset(12), Offset(14)), (Offset(1000), Offset(1000))];
         assert_eq!(write_ranges(Offset(10), &above), "AQECAtoHAA");
         assert_eq!(read_ranges(Offset(10), "AQECAtoHAA"), above);
-        let ledger = Ledger { consumed: 300, succeeded: 290, filtered: 4, duplicate: 3, dead_lettered: 2, parked: 1 };
+        let ledger =
+            Ledger { consumed: 300, succeeded: 290, filtered: 4, duplicate: 3, dead_lettered: 2, parked: 1 };
         let tally = Tally { epoch: Epoch(1 << 50), ledger };
         assert_eq!(tally.write(), "AQKAgICAgICAAqwCogIEAwIB");
         assert_eq!(Tally::read(&tally.write()), Some(tally));

@@ -138,13 +138,17 @@ impl CommitThread {
     pub(super) fn start<C: ConsumerContext + 'static>(
         desk: &Arc<CommitDesk>,
         consumer: Arc<BaseConsumer<C>>,
+        standing: Standing,
     ) -> Result<Self, StoreError> {
         let stop = Arc::new(AtomicBool::new(false));
         let (serving, stopping) = (Arc::clone(desk), Arc::clone(&stop));
         let serve = move || {
             while let Some(requests) = serving.take(&stopping) {
                 let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
-                answer(requests, &result);
+                let answer = result.map_err(|error| standing.read(&error));
+                for request in requests {
+                    let _ = request.reply.send(answer.clone());
+                }
             }
         };
         let thread = std::thread::Builder::new()
@@ -186,25 +190,26 @@ fn list_of(requests: &[Request]) -> TopicPartitionList {
     list
 }
 
-fn answer(requests: Vec<Request>, result: &Result<(), KafkaError>) {
-    let answer = result.as_ref().map(|()| ()).map_err(not_committed);
-    for request in requests {
-        let _ = request.reply.send(answer.clone());
-    }
+/// Who commits: what an error means depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A member. A commit that meets a rebalance carries a generation that is over by then, though the partition may stay
+    /// ours: whether it does is told by the group's decisions, not by the commit.
+    Member,
+    /// Nobody whom the group knows.
+    Outsider,
 }
 
-fn not_committed(error: &KafkaError) -> NotCommitted {
-    use RDKafkaErrorCode as Code;
-    let why = format!("committing: {error}");
-    match error.rdkafka_error_code() {
-        Some(
-            Code::UnknownMemberId
-            | Code::IllegalGeneration
-            | Code::FencedInstanceId
-            | Code::StaleMemberEpoch
-            | Code::FencedMemberEpoch
-            | Code::AssignmentLost,
-        ) => NotCommitted::Fenced(why),
-        _ => NotCommitted::Retry(why),
+impl Standing {
+    fn read(self, error: &KafkaError) -> NotCommitted {
+        use RDKafkaErrorCode as Code;
+        let why = format!("committing: {error}");
+        match error.rdkafka_error_code() {
+            Some(Code::FencedInstanceId | Code::AssignmentLost) => NotCommitted::Fenced(why),
+            Some(Code::UnknownMemberId | Code::IllegalGeneration) if self == Self::Outsider => {
+                NotCommitted::Fenced(format!("{why}: the group has members, and only they may commit"))
+            }
+            _ => NotCommitted::Retry(why),
+        }
     }
 }

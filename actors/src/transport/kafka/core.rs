@@ -114,7 +114,8 @@ impl Core {
 
     /// Leaves all groups, lets what was handed over become real, and stops.
     pub(super) async fn close(self: &Arc<Self>) {
-        let subscriptions = std::mem::take(&mut *self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner));
+        let subscriptions =
+            std::mem::take(&mut *self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner));
         for subscription in subscriptions.iter().filter_map(Weak::upgrade) {
             subscription.close().await;
         }

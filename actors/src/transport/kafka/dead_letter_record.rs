@@ -4,8 +4,8 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use pandaflow::{
-    Clock, DeadLetter, ErrorClass, EventId, FailureKind, Group, Header, Headers, Namespace, Offset, Partition,
-    Record, ReplayAdvice, SystemClock, Timestamp, TopicName,
+    Clock, DeadLetter, ErrorClass, EventId, FailureKind, Group, Header, Headers, Namespace, Offset,
+    Partition, Record, ReplayAdvice, SystemClock, Timestamp, TopicName,
 };
 use rdkafka::message::{BorrowedMessage, Header as Written, Message, OwnedHeaders};
 use serde::{Deserialize, Serialize};

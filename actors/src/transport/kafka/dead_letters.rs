@@ -9,7 +9,9 @@ use pandaflow::{
 };
 use rdkafka::{Message, message::BorrowedMessage};
 
-use super::{core::Core, dead_letter_record::read_dead_letter, failure::store_error, log_reader::read_to_end};
+use super::{
+    core::Core, dead_letter_record::read_dead_letter, failure::store_error, log_reader::read_to_end,
+};
 
 /// Records that are looked at in each partition, from the newest back, at most.
 const LOOK_BACK: i64 = 10_000;
@@ -91,7 +93,11 @@ fn show(core: &Core, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, Store
     }
     if found.len() > 1 {
         let topics: Vec<&str> = found.iter().map(|stored| stored.letter.record.topic.as_str()).collect();
-        return Err(store_error(format!("{} is the number of dead letters of {}", id.0, topics.join(" and "))));
+        return Err(store_error(format!(
+            "{} is the number of dead letters of {}",
+            id.0,
+            topics.join(" and ")
+        )));
     }
     Ok(found.pop())
 }
@@ -134,7 +140,8 @@ impl Place {
 
 fn hash(topic: &TopicName) -> u32 {
     // FNV-1a: the same in every process and version.
-    let hash = topic.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash =
+        topic.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash ^ hash >> HASH_BITS) & ((1 << HASH_BITS) - 1)
 }
 

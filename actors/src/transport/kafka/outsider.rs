@@ -5,43 +5,33 @@ use std::{sync::Arc, time::Duration};
 
 use pandaflow::ports::StoreError;
 use rdkafka::{
-    ClientContext, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
-    error::KafkaError,
+    TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
 };
 
 use super::{
-    commits::{Answer, CommitDesk, CommitThread, Entry, NotCommitted},
+    commits::{Answer, CommitDesk, CommitThread, Entry, NotCommitted, Standing},
     config::KafkaConfig,
     failure::{closed, failed},
+    quiet::Quiet,
 };
-
-struct Context;
-
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        log::debug!("kafka: {error}: {reason}");
-    }
-}
-
-impl ConsumerContext for Context {}
 
 /// The consumer, with a thread for its commits.
 pub(super) struct Outsider {
     desk: Arc<CommitDesk>,
     /// Before the consumer: it has it, too.
     thread: Option<CommitThread>,
-    consumer: Arc<BaseConsumer<Context>>,
+    consumer: Arc<BaseConsumer<Quiet>>,
     timeout: Duration,
 }
 
 impl Outsider {
     pub(super) fn new(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
         let what = format!("making a client of group {group}");
-        let consumer: BaseConsumer<Context> =
-            config.outsider(group).create_with_context(Context).map_err(failed(&what))?;
+        let consumer: BaseConsumer<Quiet> =
+            config.outsider(group).create_with_context(Quiet).map_err(failed(&what))?;
         let (desk, consumer) = (Arc::new(CommitDesk::default()), Arc::new(consumer));
-        let thread = Some(CommitThread::start(&desk, Arc::clone(&consumer))?);
+        let thread = Some(CommitThread::start(&desk, Arc::clone(&consumer), Standing::Outsider)?);
         Ok(Self { desk, thread, consumer, timeout: config.request_timeout })
     }
 

@@ -107,7 +107,13 @@ impl Owners {
     }
 
     /// Begins a new owner of a partition whose earlier one has ended.
-    pub(super) fn begin(&self, core: &Arc<Core>, group: &Group, found: Found, committer: Committer) -> Acquired {
+    pub(super) fn begin(
+        &self,
+        core: &Arc<Core>,
+        group: &Group,
+        found: Found,
+        committer: Committer,
+    ) -> Acquired {
         let Found { partition, partitions, progress, ledger, epoch, table } = found;
         let owner = Owner { group: group.clone(), partition, epoch: self.next_epoch(epoch.0) };
         let mut applied = Vec::new();
@@ -198,6 +204,8 @@ async fn await_end(seat: Arc<Seat>) {
     drop(seat);
     let gone = async { while ended.changed().await.is_ok() {} };
     if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
-        log::warn!("kafka: an owner still has something under way after {LAST_WORDS:?}: its successor begins");
+        log::warn!(
+            "kafka: an owner still has something under way after {LAST_WORDS:?}: its successor begins"
+        );
     }
 }

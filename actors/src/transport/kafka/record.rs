@@ -87,7 +87,10 @@ pub(super) struct Outbound {
 }
 
 /// The broker's time for an event's, and the header that carries the event's where the two differ.
-pub(super) fn written_timestamp(of_event: Timestamp, headers: Option<OwnedHeaders>) -> (i64, Option<OwnedHeaders>) {
+pub(super) fn written_timestamp(
+    of_event: Timestamp,
+    headers: Option<OwnedHeaders>,
+) -> (i64, Option<OwnedHeaders>) {
     let now = SystemClock.now();
     let near = i64::try_from(NEAR.as_millis()).unwrap_or(i64::MAX);
     // Zero would be taken for none.
@@ -108,7 +111,8 @@ pub(super) fn written_headers(headers: &Headers) -> Result<Option<OwnedHeaders>,
     }
     let mut written = OwnedHeaders::new_with_capacity(headers.len());
     for Header { name, value } in headers {
-        let key = std::str::from_utf8(name).ok().filter(|key| !key.contains('\0')).ok_or_else(|| name.clone())?;
+        let key =
+            std::str::from_utf8(name).ok().filter(|key| !key.contains('\0')).ok_or_else(|| name.clone())?;
         written = written.insert(Written { key, value: value.as_deref() });
     }
     Ok(Some(written))

@@ -163,7 +163,10 @@ fn held(life: &Life) -> Result<(), Why> {
     if life.is_held() {
         return Ok(());
     }
-    Err((SettleErrorKind::Fenced, store_error(format!("{}: another has the partition by now, or none", who(life)))))
+    Err((
+        SettleErrorKind::Fenced,
+        store_error(format!("{}: another has the partition by now, or none", who(life))),
+    ))
 }
 
 fn who(life: &Life) -> String {
@@ -183,7 +186,8 @@ async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -
         }
     }
     let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
-    let mut first = outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
+    let mut first =
+        outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
     first.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
     if !first.is_empty() {
         core.producer.send(first.into_iter()).await.map_err(retry)?;
@@ -243,7 +247,8 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
     }
     if last.ledger.consumed > 0 || !entries.is_empty() {
         let owner = &life.owner;
-        let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
+        let topic =
+            core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
         let note = Tally { epoch: owner.epoch, ledger: last.ledger }.write();
         let offset = i64::try_from(Offset::ZERO.0).unwrap_or(0);
         entries.push(Entry { topic: core.names.topic(&topic), partition, offset, note });

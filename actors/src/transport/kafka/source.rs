@@ -22,8 +22,7 @@ impl Source for KafkaSource {
         let core = Arc::clone(&self.0);
         let patience = core.config.request_timeout * 3;
         let (asking, asked) = (Arc::clone(&core), request.clone());
-        let partitions =
-            core.background.wait_for(async move { prepare(&asking, &asked).await }, patience)?;
+        let partitions = core.background.wait_for(async move { prepare(&asking, &asked).await }, patience)?;
         let places =
             request.topics.iter().flat_map(|topic| (0..partitions).map(|n| (topic.clone(), Partition(n))));
         core.owners.reads(&request.group, places);

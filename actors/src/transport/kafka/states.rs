@@ -41,8 +41,7 @@ impl StateStore for KafkaStates {
         self.0.background.ask(move || {
             let tables = read_group(&core, &group, None)?;
             let states = tables.into_values().flat_map(|table| table.states);
-            let mut states: Vec<_> =
-                states.filter_map(|(key, state)| Some((key, state.value?))).collect();
+            let mut states: Vec<_> = states.filter_map(|(key, state)| Some((key, state.value?))).collect();
             states.sort();
             Ok(states)
         })

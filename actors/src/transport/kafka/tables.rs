@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use super::{
     core::Core,
     failure::{closed, failed, store_error},
+    quiet::Quiet,
     record::record_of,
     topics::number,
 };
@@ -76,7 +77,8 @@ type There = oneshot::Receiver<Result<(), StoreError>>;
 fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreError> {
     let partitions = core.topics.must_have(&topic)?;
     let what = format!("following topic {topic}");
-    let consumer: BaseConsumer = core.config.reader().create().map_err(failed(&what))?;
+    let consumer: BaseConsumer<Quiet> =
+        core.config.reader().create_with_context(Quiet).map_err(failed(&what))?;
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
         let name = core.names.topic(&topic);
@@ -108,7 +110,7 @@ struct Follower {
 }
 
 impl Follower {
-    fn run(mut self, consumer: &BaseConsumer) {
+    fn run(mut self, consumer: &BaseConsumer<Quiet>) {
         loop {
             let polled = consumer.poll(LOOK);
             let Some(table) = self.table.upgrade() else { return };

@@ -13,7 +13,6 @@ use pandaflow::{
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::{IsError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
@@ -23,6 +22,7 @@ use super::{
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,
+    quiet::Quiet,
 };
 
 /// A topic to be made.
@@ -51,8 +51,8 @@ impl From<TopicToCreate> for Wanted {
 
 /// Topics, as far as they have been asked for: their partitions are never fewer later.
 pub(super) struct Topics {
-    client: BaseConsumer,
-    admin: AdminClient<DefaultClientContext>,
+    client: BaseConsumer<Quiet>,
+    admin: AdminClient<Quiet>,
     names: Names,
     timeout: Duration,
     replication: i32,
@@ -63,8 +63,8 @@ pub(super) struct Topics {
 impl Topics {
     pub(super) fn new(config: &KafkaConfig, names: Names) -> Result<Self, StoreError> {
         let asking: ClientConfig = config.asking();
-        let client = asking.create().map_err(failed("making a client"))?;
-        let admin = asking.create().map_err(failed("making an admin client"))?;
+        let client = asking.create_with_context(Quiet).map_err(failed("making a client"))?;
+        let admin = asking.create_with_context(Quiet).map_err(failed("making an admin client"))?;
         Ok(Self {
             client,
             admin,
@@ -151,11 +151,13 @@ impl Topics {
             let message = format!("topic {} needs at least 1 partition, not 0", empty.topic);
             return Err(store_error(message));
         }
-        let missing: Vec<&Wanted> = wanted.iter().filter(|wanted| self.known(&wanted.topic).is_none()).collect();
+        let missing: Vec<&Wanted> =
+            wanted.iter().filter(|wanted| self.known(&wanted.topic).is_none()).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let settings: Vec<_> = missing.iter().map(|wanted| (self.names.topic(&wanted.topic), settings(wanted.keep))).collect();
+        let settings: Vec<_> =
+            missing.iter().map(|wanted| (self.names.topic(&wanted.topic), settings(wanted.keep))).collect();
         let topics: Vec<NewTopic<'_>> = missing
             .iter()
             .zip(&settings)
@@ -166,7 +168,8 @@ impl Topics {
                 settings.iter().fold(new, |new, (name, value)| new.set(name, value))
             })
             .collect();
-        let made = self.admin.create_topics(&topics, &self.options()).await.map_err(failed("making topics"))?;
+        let made =
+            self.admin.create_topics(&topics, &self.options()).await.map_err(failed("making topics"))?;
         for result in made {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -180,7 +183,8 @@ impl Topics {
     pub(super) fn await_made(&self, topics: &[TopicName]) -> Result<(), StoreError> {
         let deadline = Instant::now() + self.timeout;
         for topic in topics {
-            while self.known(topic).is_none() && self.ask(topic)?.is_none_or(|_| self.known(topic).is_none()) {
+            while self.known(topic).is_none() && self.ask(topic)?.is_none_or(|_| self.known(topic).is_none())
+            {
                 if Instant::now() > deadline {
                     return Err(store_error(format!("topic {topic} was made, but has no leader yet")));
                 }

@@ -88,7 +88,13 @@ impl Holding {
             })
             .collect();
         let attempts = self.attempts.values().cloned().collect();
-        Acquired { owner: Owner { group, partition, epoch }, progress, ledger: self.ledger, attempts, applied: Vec::new() }
+        Acquired {
+            owner: Owner { group, partition, epoch },
+            progress,
+            ledger: self.ledger,
+            attempts,
+            applied: Vec::new(),
+        }
     }
 
     pub(super) fn is_held_by(&self, epoch: Epoch) -> bool {

@@ -10,6 +10,8 @@ use std::{
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
@@ -50,6 +52,15 @@ pub(super) struct MemberContext {
 }
 
 impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+        DefaultClientContext.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {
+        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
         log::warn!("kafka consumer: {error}: {reason}");
@@ -58,12 +69,7 @@ impl ClientContext for MemberContext {
 
 impl ConsumerContext for MemberContext {
     /// Returns at once: a partition that drains must not hold up the others.
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        error: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
         let revoke = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS;
         if self.callbacks.leaving.load(Ordering::Acquire) {

@@ -1,20 +1,11 @@
 //! Partitions that are to be given back: drained while the others go on, then let go of.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use pandaflow::{Epoch, Partition, ports::Owner};
 use rdkafka::TopicPartitionList;
 
-use super::{
-    context::give_back,
-    notes::Released,
-    seat::Stage,
-    work::Work,
-};
+use super::{context::give_back, notes::Released, seat::Stage, work::Work};
 
 /// A lot of partitions that the group wants back.
 pub(super) struct Revocation {

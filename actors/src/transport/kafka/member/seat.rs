@@ -77,7 +77,12 @@ impl Channel {
 
     /// Takes in a record that came past the queue.
     pub(super) fn went_astray(&mut self, message: &impl Message, record: Record) {
-        log::debug!("kafka: {}[{}]@{} came past its queue", self.topic, message.partition(), message.offset());
+        log::debug!(
+            "kafka: {}[{}]@{} came past its queue",
+            self.topic,
+            message.partition(),
+            message.offset()
+        );
         self.astray.push_back(record);
     }
 }
