@@ -219,3 +219,40 @@ async fn a_note_of_somebody_else_beside_a_commit_is_passed_over() {
         assert_eq!(acquired.progress, [(topic.clone(), expected.parse().unwrap())]);
     }
 }
+
+/// A command that kills the broker (SIGKILL) and starts it again.
+const RESTART: &str = "PANDAFLOW_TEST_KAFKA_RESTART";
+
+/// Nothing is handled twice in a state, and nothing is lost, though the broker is killed under load, twice.
+#[actix::test]
+#[ignore = "it restarts the broker, which others use meanwhile: run it alone"]
+async fn a_broker_that_is_killed_and_comes_back_is_survived() {
+    let Some(broker) = support::broker() else { return };
+    let Ok(command) = std::env::var(RESTART) else {
+        println!("skipped: {RESTART} has no command that kills and starts the broker");
+        return;
+    };
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let config = config(&broker, protocol);
+        let mut shop = Shop::open(&config).await;
+        let journal = Journal::default();
+        let member = Member::start(&config, &journal);
+        let mut published = 0;
+        for _ in 0..2 {
+            shop.publish(3000).await;
+            published += 3000;
+            let command = command.clone();
+            let restarted =
+                std::thread::spawn(move || Command::new("sh").args(["-c", &command]).status().unwrap());
+            // Published while it is away: it becomes real once the broker is back.
+            shop.publish(500).await;
+            published += 500;
+            assert!(restarted.join().unwrap().success());
+        }
+        let ledger = shop.settled(published).await;
+        assert!(member.leave());
+        println!("handled {} of {published}: {ledger:?}", journal.lock().unwrap().len());
+        shop.assert_counted_once().await;
+        assert_eq!(shop.receipts().await.len() as u64, published, "receipts by their ids");
+    }
+}
