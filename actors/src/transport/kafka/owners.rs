@@ -11,7 +11,7 @@ use std::{
 
 use pandaflow::{
     Clock, Epoch, Group, Partition, SystemClock, TopicName,
-    ports::{Acquired, Applied, Owner},
+    ports::{Acquired, Owner},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -114,24 +114,8 @@ impl Owners {
         found: Found,
         committer: Committer,
     ) -> Acquired {
-        let Found { partition, partitions, progress, ledger, epoch, table } = found;
+        let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
         let owner = Owner { group: group.clone(), partition, epoch: self.next_epoch(epoch.0) };
-        let mut applied = Vec::new();
-        for (key, state) in &table.states {
-            for (topic, last) in &state.applied {
-                let above = |(known, progress): &(TopicName, pandaflow::policy::watermark::Progress)| {
-                    known == topic && *last >= progress.next
-                };
-                if progress.iter().any(above) {
-                    applied.push(Applied { key: key.clone(), topic: topic.clone(), last: *last });
-                }
-            }
-        }
-        let passed = |(topic, offset): &(TopicName, pandaflow::Offset)| {
-            progress.iter().any(|(known, progress)| known == topic && *offset < progress.next)
-        };
-        let open = table.attempts.iter().filter(|(event, _)| !passed(event));
-        let attempts = open.map(|(_, failed)| failed.clone()).collect();
         let life = Arc::new(Life {
             owner: owner.clone(),
             partitions,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -90,6 +93,7 @@ fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreErr
     let follower = Follower {
         topic,
         table: Arc::downgrade(&table),
+        closed: Arc::clone(&core.closed),
         left: (0..partitions).map(number).collect(),
         reply: Some(reply),
     };
@@ -104,6 +108,7 @@ struct Follower {
     topic: TopicName,
     /// Gone once nobody wants it.
     table: Weak<Table>,
+    closed: Arc<AtomicBool>,
     /// Partitions whose end has not been reached yet.
     left: BTreeSet<i32>,
     reply: Option<oneshot::Sender<Result<(), StoreError>>>,
@@ -113,7 +118,8 @@ impl Follower {
     fn run(mut self, consumer: &BaseConsumer<Quiet>) {
         loop {
             let polled = consumer.poll(LOOK);
-            let Some(table) = self.table.upgrade() else { return };
+            let wanted = self.table.upgrade().filter(|_| !self.closed.load(Ordering::Acquire));
+            let Some(table) = wanted else { return };
             match polled {
                 None => {}
                 Some(Ok(message)) => table.take_in(record_of(&self.topic, &message)),
