@@ -27,6 +27,9 @@ pub enum ModeError {
     /// The data folder can't be used.
     #[error(transparent)]
     Embedded(#[from] OpenError),
+    /// The thread that opens the data has ended before it was done.
+    #[error("the data could not be opened: its thread has ended")]
+    Ended,
     /// This program can't speak to Kafka.
     #[error("--mode kafka: {NO_KAFKA}", NO_KAFKA = crate::cli::NO_KAFKA)]
     NotBuiltIn,

@@ -87,7 +87,7 @@ where
     C: FnOnce(Stage) -> F,
     F: Future<Output = ()>,
 {
-    block_on(check(Stage::new(subject)));
+    block_on(check(Stage::of(subject)));
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -32,3 +32,31 @@ pub(crate) fn config(broker: &str) -> KafkaConfig {
 pub(crate) fn transport(config: &KafkaConfig) -> Arc<KafkaTransport> {
     Arc::new(KafkaTransport::new(config.clone()).expect("the settings are sound"))
 }
+
+/// Waits until something is so, half a minute at most.
+#[allow(dead_code, reason = "not every test waits")]
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await.expect("it comes within a minute")
+}
+
+/// All records of a topic that there are now, by partition and offset.
+#[allow(dead_code, reason = "not every test reads")]
+pub(crate) async fn read_all(transport: &Arc<KafkaTransport>, topic: &str) -> Vec<pandaflow::Record> {
+    use pandaflow_actors::testkit::contract::{Stage, Subject};
+    struct Open(Arc<KafkaTransport>);
+    impl Subject for Open {
+        fn transport(&self) -> Arc<dyn Transport> {
+            self.0.clone()
+        }
+    }
+    let stage = Stage::of(Open(transport.clone()));
+    stage.read_all(&pandaflow::TopicName::new(topic)).await
+}

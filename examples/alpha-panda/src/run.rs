@@ -17,16 +17,16 @@ use self::{
     progress::Progress,
     publish::FeedPublisher,
     report::{Fed, Report},
-    setup::{Opened, Setup},
+    setup::{Opened, Setup, check},
 };
 pub use self::{publish_alone::feed, read_report::report, serve::serve};
-use crate::{
-    arguments::RunOptions,
-    feed::{self, FileSummary},
-};
+use crate::{arguments::RunOptions, feed::FileSummary};
 
 /// How often the run looks how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How often in a row it may be impossible to say how far the run is: a store may be busy, the events go on.
+const LOOKS_FAILED_AT_MOST: u32 = 50;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ async fn prepare(options: &RunOptions) -> Result<(Opened, Vec<FileSummary>), Str
         return Err("--fresh goes with --mode embedded: on Kafka, delete the topics and the groups".into());
     }
     let setup = Setup::new(&options.place)?;
-    let files = feed::check(&options.files.paths()).map_err(|error| error.to_string())?;
+    let files = check(options.files.paths()).await?;
     if options.fresh {
         // What could still refuse the run comes before anything is deleted.
         let bind = setup.settings.api.bind;
@@ -125,6 +125,7 @@ async fn go(
 /// Follows the run to its end.
 async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, progress: &mut Progress) -> End {
     let runtime = process.runtime();
+    let mut looks_failed = 0;
     loop {
         tokio::select! {
             () = signals.first() => return End::Interrupted,
@@ -139,15 +140,17 @@ async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, prog
         match runtime.lag().await {
             Ok(lag) => {
                 progress.show(feed.published(), &lag);
-                if published_all && runtime.is_settled(&lag) {
+                if published_all && runtime.has_settled_all(&lag) {
                     match runtime.is_idle().await {
                         Ok(true) => return End::Done,
                         Ok(false) => {}
                         Err(error) => return End::Failed(error.to_string()),
                     }
                 }
+                looks_failed = 0;
             }
-            Err(error) => return End::Failed(error.to_string()),
+            Err(error) if looks_failed == LOOKS_FAILED_AT_MOST => return End::Failed(error.to_string()),
+            Err(_) => looks_failed += 1,
         }
     }
 }

@@ -23,7 +23,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(subject: impl Subject) -> Self {
+    /// A stage on a transport, which need not be empty.
+    #[must_use]
+    pub fn of(subject: impl Subject) -> Self {
         Self { subject: Box::new(subject) }
     }
 
@@ -109,11 +111,18 @@ impl Stage {
 
     /// All records of a topic, by partition and offset: exactly as many.
     pub async fn read(&self, topic: &TopicName, records: usize) -> Vec<Record> {
+        let found = self.read_all(topic).await;
+        assert_eq!(found.len(), records, "records in {topic}");
+        found
+    }
+
+    /// All records of a topic that there are now, by partition and offset.
+    pub async fn read_all(&self, topic: &TopicName) -> Vec<Record> {
         let group = format!("test.reader-{}", uuid::Uuid::now_v7());
         let mut member = self.subscribe(&group, &[topic]);
         let lags = self.lag(&group).await;
         let there: u64 = lags.iter().map(|lag| lag.end.0).sum();
-        assert_eq!(there, records as u64, "records in {topic}");
+        let records = usize::try_from(there).expect("it fits into memory");
         for task in member.assigned(lags.len()).await {
             task.request(records);
         }

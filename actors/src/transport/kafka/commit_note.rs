@@ -146,7 +146,7 @@ mod tests {
         let ledger =
             Ledger { consumed: 300, succeeded: 290, filtered: 4, duplicate: 3, dead_lettered: 2, parked: 1 };
         let tally = Tally { epoch: Epoch(1 << 50), ledger };
-        assert_eq!(tally.write(), "AQKAgICAgICAArgKowIEAwIB".replace("rgKowI", "KwCogI"));
+        assert_eq!(tally.write(), "AQKAgICAgICAAqwCogIEAwIB");
         assert_eq!(Tally::read(&tally.write()), Some(tally));
     }
 

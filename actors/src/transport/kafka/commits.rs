@@ -1,8 +1,17 @@
-//! Commits of many owners through one consumer: gathered into one call, answered one by one.
+//! Commits of many owners through one consumer: gathered into one call, by a thread of their own.
+//!
+//! The client tells only a synchronous commit whether the broker took it, and that has no time-out: with the broker away it
+//! may block for half a minute. So neither the source's thread nor an owner makes it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
 
-use pandaflow::Partition;
+use pandaflow::{Partition, ports::StoreError};
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
@@ -11,7 +20,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::bell::Bell;
+use super::{failure::store_error, topics::number};
 
 /// An offset to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +53,16 @@ struct Request {
 struct Inside {
     /// Handed in and not sent. One for each owner at most, since it waits for the answer.
     waiting: Vec<Request>,
-    /// Sent, and not answered.
-    sent: Vec<Request>,
+    /// Whether a call is under way.
+    busy: bool,
     closed: bool,
 }
 
-/// Where owners hand commits in, and the consumer's thread takes them.
+/// Where owners hand commits in, and the thread takes them.
 #[derive(Default)]
 pub(super) struct CommitDesk {
     inside: Mutex<Inside>,
+    filled: Condvar,
 }
 
 impl CommitDesk {
@@ -61,7 +71,7 @@ impl CommitDesk {
     }
 
     /// Hands offsets in.
-    pub(super) fn commit(&self, entries: Vec<Entry>, bell: &Bell) -> Answer {
+    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
         let (reply, answer) = oneshot::channel();
         let mut inside = self.lock();
         if inside.closed {
@@ -70,53 +80,14 @@ impl CommitDesk {
             inside.waiting.push(Request { entries, reply });
         }
         drop(inside);
-        bell.ring();
+        self.filled.notify_one();
         answer
-    }
-
-    /// Sends what waits, unless an answer is outstanding: what comes meanwhile goes with the next call.
-    pub(super) fn send<C: ConsumerContext>(&self, consumer: &BaseConsumer<C>) {
-        let mut inside = self.lock();
-        if !inside.sent.is_empty() || inside.waiting.is_empty() {
-            return;
-        }
-        let requests = std::mem::take(&mut inside.waiting);
-        let mut list = TopicPartitionList::with_capacity(requests.len() * 2);
-        for entry in requests.iter().flat_map(|request| &request.entries) {
-            let mut element = match list.find_partition(&entry.topic, entry.partition) {
-                // Two owners of one partition, one after the other: the later one says how it is.
-                Some(_) => continue,
-                None => list.add_partition(&entry.topic, entry.partition),
-            };
-            // An offset is never negative.
-            let _ = element.set_offset(Offset::Offset(entry.offset.max(0)));
-            element.set_metadata(&entry.note);
-        }
-        inside.sent = requests;
-        drop(inside);
-        if let Err(error) = consumer.commit(&list, CommitMode::Async) {
-            self.answered(&Err(error), &TopicPartitionList::new());
-        }
-    }
-
-    /// The broker has answered the last call.
-    pub(super) fn answered(&self, result: &Result<(), KafkaError>, list: &TopicPartitionList) {
-        let requests = std::mem::take(&mut self.lock().sent);
-        for Request { entries, reply } in requests {
-            let failed = entries.iter().find_map(|entry| {
-                let element = list.find_partition(&entry.topic, entry.partition);
-                let of_element = element.and_then(|element| element.error().err());
-                let error = of_element.or_else(|| result.clone().err())?;
-                Some(not_committed(&format!("{}[{}]", entry.topic, entry.partition), &error))
-            });
-            let _ = reply.send(failed.map_or(Ok(()), Err));
-        }
     }
 
     /// What was not sent of a partition is not sent any more.
     pub(super) fn withdraw(&self, partition: Partition) {
         let is_of = |request: &mut Request| {
-            request.entries.iter().any(|entry| entry.partition == super::topics::number(partition.0))
+            request.entries.iter().any(|entry| entry.partition == number(partition.0))
         };
         let withdrawn: Vec<Request> = self.lock().waiting.extract_if(.., is_of).collect();
         for request in withdrawn {
@@ -124,12 +95,11 @@ impl CommitDesk {
         }
     }
 
-    /// Nothing is committed any more; what is not answered is given back.
-    pub(super) fn close(&self, why: &NotCommitted) {
+    /// Gives back what was not sent. After a fence nothing is taken any more.
+    pub(super) fn give_back(&self, why: &NotCommitted) {
         let mut inside = self.lock();
         inside.closed = matches!(why, NotCommitted::Fenced(_));
-        let requests: Vec<Request> =
-            std::mem::take(&mut inside.sent).into_iter().chain(std::mem::take(&mut inside.waiting)).collect();
+        let requests = std::mem::take(&mut inside.waiting);
         drop(inside);
         for request in requests {
             let _ = request.reply.send(Err(why.clone()));
@@ -139,22 +109,107 @@ impl CommitDesk {
     /// Whether nothing waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
         let inside = self.lock();
-        inside.sent.is_empty() && inside.waiting.is_empty()
+        inside.waiting.is_empty() && !inside.busy
+    }
+
+    /// What waits, once something does; `None` when the thread is to stop. What comes during a call goes with the next.
+    fn take(&self, stop: &AtomicBool) -> Option<Vec<Request>> {
+        let mut inside = self.lock();
+        inside.busy = false;
+        while inside.waiting.is_empty() && !stop.load(Ordering::Acquire) {
+            inside = self.filled.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+        if stop.load(Ordering::Acquire) {
+            return None;
+        }
+        inside.busy = true;
+        Some(std::mem::take(&mut inside.waiting))
     }
 }
 
-fn not_committed(place: &str, error: &KafkaError) -> NotCommitted {
-    use RDKafkaErrorCode as Code;
-    let why = format!("committing {place}: {error}");
-    match error.rdkafka_error_code() {
-        Some(
-            Code::UnknownMemberId
-            | Code::IllegalGeneration
-            | Code::FencedInstanceId
-            | Code::StaleMemberEpoch
-            | Code::FencedMemberEpoch
-            | Code::AssignmentLost,
-        ) => NotCommitted::Fenced(why),
-        _ => NotCommitted::Retry(why),
+/// The thread that commits through one consumer. Dropped, it ends what it has begun; so long it has the consumer.
+pub(super) struct CommitThread {
+    desk: Arc<CommitDesk>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl CommitThread {
+    pub(super) fn start<C: ConsumerContext + 'static>(
+        desk: &Arc<CommitDesk>,
+        consumer: Arc<BaseConsumer<C>>,
+        standing: Standing,
+    ) -> Result<Self, StoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (serving, stopping) = (Arc::clone(desk), Arc::clone(&stop));
+        let serve = move || {
+            while let Some(requests) = serving.take(&stopping) {
+                let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
+                let answer = result.map_err(|error| standing.read(&error));
+                for request in requests {
+                    let _ = request.reply.send(answer.clone());
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("kafka-commits".into())
+            .spawn(serve)
+            .map_err(|error| store_error(format!("starting a thread for commits: {error}")))?;
+        Ok(Self { desk: Arc::clone(desk), stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for CommitThread {
+    fn drop(&mut self) {
+        {
+            // Under the lock, or the thread could miss it between its look and its wait.
+            let _inside = self.desk.lock();
+            self.stop.store(true, Ordering::Release);
+        }
+        self.desk.filled.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("kafka: the thread for commits panicked");
+        }
+    }
+}
+
+fn list_of(requests: &[Request]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(requests.len() * 2);
+    // Two owners of one partition, one after the other: the later one says how it is.
+    for entry in requests.iter().rev().flat_map(|request| &request.entries) {
+        if list.find_partition(&entry.topic, entry.partition).is_some() {
+            continue;
+        }
+        let mut element = list.add_partition(&entry.topic, entry.partition);
+        // An offset is never negative.
+        let _ = element.set_offset(Offset::Offset(entry.offset.max(0)));
+        element.set_metadata(&entry.note);
+    }
+    list
+}
+
+/// Who commits: what an error means depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A member. A commit that meets a rebalance carries a generation that is over by then, though the partition may stay
+    /// ours: whether it does is told by the group's decisions, not by the commit.
+    Member,
+    /// Nobody whom the group knows.
+    Outsider,
+}
+
+impl Standing {
+    fn read(self, error: &KafkaError) -> NotCommitted {
+        use RDKafkaErrorCode as Code;
+        let why = format!("committing: {error}");
+        match error.rdkafka_error_code() {
+            Some(Code::FencedInstanceId | Code::AssignmentLost) => NotCommitted::Fenced(why),
+            Some(Code::UnknownMemberId | Code::IllegalGeneration) if self == Self::Outsider => {
+                NotCommitted::Fenced(format!("{why}: the group has members, and only they may commit"))
+            }
+            _ => NotCommitted::Retry(why),
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ pub(super) struct Core {
     pub(super) topics: Topics,
     pub(super) producer: Producer,
     pub(super) owners: Owners,
+    /// Set once; threads that follow topics look at it.
+    pub(super) closed: Arc<AtomicBool>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
     /// Subscriptions under way, for whoever closes the transport.
     subscriptions: Mutex<Vec<Weak<dyn Subscription>>>,
@@ -40,12 +45,14 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(config: KafkaConfig) -> Result<Arc<Self>, StoreError> {
+        config.check()?;
         let names = Names::new(&config.prefix);
         Ok(Arc::new(Self {
             background: Background::start()?,
             topics: Topics::new(&config, names.clone())?,
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
+            closed: Arc::default(),
             outsiders: Mutex::default(),
             subscriptions: Mutex::default(),
             names,
@@ -120,7 +127,15 @@ impl Core {
             subscription.close().await;
         }
         self.owners.end_all().await;
-        self.outsiders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.closed.store(true, Ordering::Release);
+        let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
+        let left = self.background.ask(move || {
+            drop(outsiders);
+            Ok(())
+        });
+        if let Err(error) = left.await {
+            log::warn!("kafka: closing: {error}");
+        }
         self.background.stop().await;
     }
 }

@@ -18,19 +18,29 @@ use super::{
 
 /// The lag of each group in every partition that it has committed, and in those that it reads in this process. Blocks.
 pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
-    let all = core.topics.all()?;
+    let mut all = None;
     let mut ends: BTreeMap<_, (Offset, Offset)> = BTreeMap::new();
     let mut lags = Vec::new();
     for group in groups {
         let mut list = TopicPartitionList::new();
-        for (topic, partitions) in &all {
-            (0..*partitions).for_each(|n| drop(list.add_partition(&core.names.topic(topic), number(n))));
+        let reads = core.owners.known_reads(group);
+        for (topic, partition) in &reads {
+            list.add_partition(&core.names.topic(topic), number(partition.0));
+        }
+        if reads.is_empty() {
+            // What another process reads shows in what it has committed.
+            let all = match &mut all {
+                Some(all) => all,
+                none => none.insert(core.topics.all()?),
+            };
+            for (topic, partitions) in all {
+                list.add_partition_range(&core.names.topic(topic), 0, number(partitions.saturating_sub(1)));
+            }
         }
         if list.count() == 0 {
             continue;
         }
         let list = core.outsider(group)?.committed(list)?;
-        let reads = core.owners.known_reads(group);
         let changelog = core.names.changelog(group);
         for element in list.elements() {
             let Some(topic) = core.names.read(element.topic()).filter(|topic| *topic != changelog) else {
@@ -68,7 +78,7 @@ pub(super) fn ledgers(core: &Core, groups: Vec<Group>) -> Result<Vec<(Group, Led
         if partitions > 0 {
             let mut list = TopicPartitionList::new();
             let name = core.names.topic(&changelog);
-            (0..partitions).for_each(|n| drop(list.add_partition(&name, number(n))));
+            list.add_partition_range(&name, 0, number(partitions - 1));
             for element in core.outsider(&group)?.committed(list)?.elements() {
                 if let Some(tally) = Tally::read(&note(&element)) {
                     sum = sum.plus(&tally.ledger);

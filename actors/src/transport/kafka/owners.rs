@@ -11,13 +11,12 @@ use std::{
 
 use pandaflow::{
     Clock, Epoch, Group, Partition, SystemClock, TopicName,
-    ports::{Acquired, Applied, Owner},
+    ports::{Acquired, Owner},
 };
 use tokio::sync::{mpsc, watch};
 
 use super::{
     acquire::Found,
-    bell::Bell,
     changelog::Table,
     commits::{Answer, CommitDesk, Entry},
     core::Core,
@@ -31,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// Where an owner commits.
 pub(super) enum Committer {
     /// As a member of its group.
-    Member(Arc<CommitDesk>, Arc<Bell>),
+    Member(Arc<CommitDesk>),
     /// In a group that nobody has joined.
     Outsider(Arc<Outsider>),
 }
@@ -39,7 +38,7 @@ pub(super) enum Committer {
 impl Committer {
     pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
         match self {
-            Self::Member(desk, bell) => desk.commit(entries, bell),
+            Self::Member(desk) => desk.commit(entries),
             Self::Outsider(outsider) => outsider.commit(entries),
         }
     }
@@ -115,24 +114,8 @@ impl Owners {
         found: Found,
         committer: Committer,
     ) -> Acquired {
-        let Found { partition, partitions, progress, ledger, epoch, table } = found;
+        let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
         let owner = Owner { group: group.clone(), partition, epoch: self.next_epoch(epoch.0) };
-        let mut applied = Vec::new();
-        for (key, state) in &table.states {
-            for (topic, last) in &state.applied {
-                let above = |(known, progress): &(TopicName, pandaflow::policy::watermark::Progress)| {
-                    known == topic && *last >= progress.next
-                };
-                if progress.iter().any(above) {
-                    applied.push(Applied { key: key.clone(), topic: topic.clone(), last: *last });
-                }
-            }
-        }
-        let settled = |(topic, offset): &(TopicName, pandaflow::Offset)| {
-            progress.iter().any(|(known, progress)| known == topic && progress.is_settled(*offset))
-        };
-        let open = table.attempts.iter().filter(|(event, _)| !settled(event));
-        let attempts = open.map(|(_, failed)| failed.clone()).collect();
         let life = Arc::new(Life {
             owner: owner.clone(),
             partitions,

@@ -23,6 +23,9 @@ use super::{
 
 /// How long to wait for room in the producer's queue.
 const ROOM: Duration = Duration::from_millis(2);
+/// How often to ask for a topic's new partitions, and how long to wait for the answer.
+const LOOKS: u32 = 50;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Records that are confirmed together.
 pub(super) struct Flight {
@@ -110,7 +113,7 @@ fn make(config: &ClientConfig) -> Result<Client, StoreError> {
     config.create_with_context(Confirming).map_err(failed("making a producer"))
 }
 
-async fn hand_over(client: &Client, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {
+async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {
     let Outbound { topic, partition, timestamp, key, value, headers } = record;
     let mut sent = BaseRecord::<[u8], [u8], Arc<Flight>>::with_opaque_to(&topic, Arc::clone(flight));
     sent.partition = Some(i32::try_from(partition.0).unwrap_or(i32::MAX));
@@ -118,14 +121,30 @@ async fn hand_over(client: &Client, record: Outbound, flight: &Arc<Flight>) -> R
     sent.key = key.as_deref();
     sent.payload = value.as_deref();
     sent.headers = headers;
+    let mut looks = LOOKS;
     loop {
         flight.left.fetch_add(1, Ordering::AcqRel);
         let Err((error, refused)) = client.send(sent) else { return Ok(()) };
         flight.left.fetch_sub(1, Ordering::AcqRel);
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-            return Err(error.to_string());
-        }
         sent = refused;
-        tokio::time::sleep(ROOM).await;
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => tokio::time::sleep(ROOM).await,
+            Some(RDKafkaErrorCode::UnknownPartition) if looks > 0 => {
+                looks -= 1;
+                look_again(client, sent.topic).await;
+            }
+            _ => return Err(format!("{}: {error}", sent.topic)),
+        }
     }
+}
+
+/// The topic has got partitions that the client doesn't know of: it looks by itself only every few minutes.
+async fn look_again(client: &Arc<Client>, topic: &str) {
+    let (client, name) = (Arc::clone(client), topic.to_owned());
+    let looked = tokio::task::spawn_blocking(move || {
+        let metadata = client.client().fetch_metadata(Some(&name), PATIENCE);
+        metadata.map(|_| ()).map_err(|error| log::debug!("kafka producer: {name}: {error}"))
+    });
+    let _ = looked.await;
+    tokio::time::sleep(ROOM * 10).await;
 }

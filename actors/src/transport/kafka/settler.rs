@@ -20,7 +20,7 @@ use super::{
     dead_letter_record::dead_letter_record,
     failure::{closed, store_error},
     owners::Life,
-    record::{Outbound, written_headers, written_timestamp},
+    record::{Outbound, unwritable_header, written_headers, written_timestamp},
     topics::{missing, number},
 };
 
@@ -150,9 +150,9 @@ fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
         let message = format!("a record of {size} bytes for {} is over the limit of {limit}", output.topic);
         return Err(store_error(message));
     }
-    match written_headers(&output.headers) {
-        Ok(_) => Ok(()),
-        Err(name) => Err(store_error(format!(
+    match unwritable_header(&output.headers) {
+        None => Ok(()),
+        Some(name) => Err(store_error(format!(
             "a record for {} has a header whose name is not UTF-8 without zeros: {name:?}",
             output.topic
         ))),
@@ -203,8 +203,8 @@ async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -
 
 fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
     let partitions = core.topics.known(&output.topic).ok_or_else(|| missing(&output.topic))?;
-    let headers = written_headers(&output.headers).map_err(|_| store_error("a header can't be written"))?;
-    let (timestamp, headers) = written_timestamp(output.timestamp, headers);
+    // All of them can be written: it was checked.
+    let (timestamp, headers) = written_timestamp(output.timestamp, written_headers(&output.headers));
     Ok(Outbound {
         topic: core.names.topic(&output.topic),
         partition: partition_of(output.key.as_deref(), partitions),

@@ -13,7 +13,6 @@ use pandaflow::{
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::{IsError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
@@ -23,6 +22,7 @@ use super::{
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,
+    quiet::Quiet,
 };
 
 /// A topic to be made.
@@ -51,8 +51,8 @@ impl From<TopicToCreate> for Wanted {
 
 /// Topics, as far as they have been asked for: their partitions are never fewer later.
 pub(super) struct Topics {
-    client: BaseConsumer,
-    admin: AdminClient<DefaultClientContext>,
+    client: BaseConsumer<Quiet>,
+    admin: AdminClient<Quiet>,
     names: Names,
     timeout: Duration,
     replication: i32,
@@ -63,8 +63,8 @@ pub(super) struct Topics {
 impl Topics {
     pub(super) fn new(config: &KafkaConfig, names: Names) -> Result<Self, StoreError> {
         let asking: ClientConfig = config.asking();
-        let client = asking.create().map_err(failed("making a client"))?;
-        let admin = asking.create().map_err(failed("making an admin client"))?;
+        let client = asking.create_with_context(Quiet).map_err(failed("making a client"))?;
+        let admin = asking.create_with_context(Quiet).map_err(failed("making an admin client"))?;
         Ok(Self {
             client,
             admin,

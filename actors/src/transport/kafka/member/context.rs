@@ -10,12 +10,12 @@ use std::{
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
 };
-
-use crate::transport::kafka::commits::CommitDesk;
 
 /// What the group has decided.
 pub(super) enum Decided {
@@ -49,10 +49,18 @@ impl Callbacks {
 
 pub(super) struct MemberContext {
     pub(super) callbacks: Arc<Callbacks>,
-    pub(super) commits: Arc<CommitDesk>,
 }
 
 impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+        DefaultClientContext.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {
+        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
         log::warn!("kafka consumer: {error}: {reason}");
@@ -74,11 +82,6 @@ impl ConsumerContext for MemberContext {
             (true, true) => Decided::Lost(list.clone()),
         };
         self.callbacks.decided.lock().unwrap_or_else(PoisonError::into_inner).push_back(decided);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
-        self.commits.answered(&result, offsets);
     }
 }
 

@@ -185,7 +185,7 @@ impl Work {
             }
             channel.next = progress.next;
         }
-        let committer = Committer::Member(Arc::clone(&self.notes.commits), Arc::clone(&self.notes.bell));
+        let committer = Committer::Member(Arc::clone(&self.notes.commits));
         let acquired = self.core.owners.begin(&self.core, &self.request.group, found, committer);
         let wants = Wants::new(&self.notes.bell);
         seat.stage = Stage::Owned(acquired.owner.clone(), Arc::clone(&wants));

@@ -27,7 +27,7 @@ use super::{
     seat::{Channel, Seat},
 };
 use crate::transport::kafka::{
-    commits::NotCommitted,
+    commits::{CommitThread, NotCommitted, Standing},
     core::Core,
     failure::{failed, store_error},
 };
@@ -42,6 +42,7 @@ pub(super) struct Client {
     pub(super) consumer: Arc<BaseConsumer<MemberContext>>,
     pub(super) callbacks: Arc<Callbacks>,
     rung: Arc<AtomicBool>,
+    commits: CommitThread,
 }
 
 /// A partition of a topic that is ours, with or without the others of its number.
@@ -110,8 +111,7 @@ impl Work {
         let group = self.core.names.group(&self.request.group);
         let config: ClientConfig = self.core.config.member(&group, self.names.len());
         let callbacks = Arc::new(Callbacks::default());
-        let context =
-            MemberContext { callbacks: Arc::clone(&callbacks), commits: Arc::clone(&self.notes.commits) };
+        let context = MemberContext { callbacks: Arc::clone(&callbacks) };
         let mut consumer: BaseConsumer<MemberContext> =
             config.create_with_context(context).map_err(failed(&what))?;
         let rung = Arc::new(AtomicBool::new(true));
@@ -122,7 +122,9 @@ impl Work {
         });
         let topics: Vec<&str> = self.names.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(failed(&what))?;
-        Ok(Client { consumer: Arc::new(consumer), callbacks, rung })
+        let consumer = Arc::new(consumer);
+        let commits = CommitThread::start(&self.notes.commits, Arc::clone(&consumer), Standing::Member)?;
+        Ok(Client { consumer, callbacks, rung, commits })
     }
 
     pub(super) fn run(mut self) {
@@ -140,7 +142,7 @@ impl Work {
             }
         }
         self.leave();
-        self.notes.commits.close(&NotCommitted::Fenced("the member has left its group".into()));
+        self.notes.commits.give_back(&NotCommitted::Fenced("the member has left its group".into()));
     }
 
     /// Does what there is to do; whether there may be more.
@@ -151,9 +153,6 @@ impl Work {
         self.poll();
         self.end_drains();
         self.retry_look_ups();
-        if let Some(client) = &self.client {
-            self.notes.commits.send(&*client.consumer);
-        }
         self.deliver()
     }
 
@@ -222,7 +221,7 @@ impl Work {
     fn rebuild(&mut self, why: &str) {
         log::warn!("kafka consumer of {}: failed for good ({why}): it is made anew", self.request.group);
         self.lose_all();
-        self.notes.commits.close(&NotCommitted::Retry(format!("the client failed: {why}")));
+        self.notes.commits.give_back(&NotCommitted::Retry(format!("the client failed: {why}")));
         self.leave();
         while !self.closing {
             self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
@@ -258,7 +257,9 @@ impl Work {
             while let Some(decided) = client.callbacks.take() {
                 let _ = decided.acknowledge(&client.consumer);
             }
-            drop(client);
+            // First whoever else has the consumer: its last holder leaves the group.
+            drop(client.commits);
+            drop(client.consumer);
         }
     }
 
