@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pandaflow::policy::topic_plan::{Change, Cleanup, Purpose, WantedTopic};
+use pandaflow::policy::topic_plan::{Change, Cleanup, Purpose, TopicPlan, WantedTopic};
 use rdkafka::{
     admin::{AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     error::{KafkaError, RDKafkaErrorCode},
@@ -34,6 +34,21 @@ impl Broker {
             self.wait_for(&missing).await?;
         }
         Ok(faults)
+    }
+
+    /// What is left to change once changes have been made: a broker takes a moment until it tells what it was told.
+    ///
+    /// # Errors
+    /// The broker did not answer.
+    pub async fn left(&self, wanted: &[WantedTopic]) -> Result<TopicPlan, BrokerError> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let plan = self.plan(wanted).await?;
+            if plan.changes.is_empty() || Instant::now() > deadline {
+                return Ok(plan);
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn create(&self, missing: &[&WantedTopic]) -> Result<Vec<String>, BrokerError> {
