@@ -257,7 +257,7 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
         return Ok(());
     }
     held(life)?;
-    let answer = life.committer.commit(entries);
+    let answer = life.commit(entries);
     let patience = core.config.request_timeout * 3;
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(Ok(()))) => Ok(()),
