@@ -72,9 +72,8 @@ impl Assignee for Taker {
         let settled = self.store.settle(settlement);
         let (demand, events) = (held.demand.clone(), batch.records.len());
         self.handle.spawn(async move {
-            if settled.await.is_ok() {
-                demand.request(events, 1 << 20);
-            }
+            settled.await.unwrap();
+            demand.request(events, 1 << 20);
         });
     }
 

@@ -1,7 +1,10 @@
 //! A consumer that belongs to a group without being its member: it reads what the group has committed, and commits where
 //! nobody has joined, as a publisher does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use pandaflow::ports::StoreError;
 use rdkafka::{
@@ -35,8 +38,8 @@ impl Outsider {
         Ok(Self { desk, thread, consumer, timeout: config.request_timeout })
     }
 
-    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
-        self.desk.commit(entries)
+    pub(super) fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
+        self.desk.commit(entries, held)
     }
 
     /// What the group has committed. Blocks.

@@ -36,10 +36,10 @@ pub(super) enum Committer {
 }
 
 impl Committer {
-    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+    fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
         match self {
-            Self::Member(desk) => desk.commit(entries),
-            Self::Outsider(outsider) => outsider.commit(entries),
+            Self::Member(desk) => desk.commit(entries, held),
+            Self::Outsider(outsider) => outsider.commit(entries, held),
         }
     }
 }
@@ -49,10 +49,10 @@ pub(super) struct Life {
     pub(super) owner: Owner,
     /// How many partitions the group's topics have.
     pub(super) partitions: u32,
-    pub(super) committer: Committer,
+    committer: Committer,
     /// State and failed attempts, as they are in the changelog.
     pub(super) table: Mutex<Table>,
-    held: AtomicBool,
+    held: Arc<AtomicBool>,
     /// Whether a refusal has not been read by the owner yet: until then it doesn't know what it settles upon.
     pub(super) refused: AtomicBool,
 }
@@ -61,6 +61,11 @@ impl Life {
     /// Whether it may still settle.
     pub(super) fn is_held(&self) -> bool {
         self.held.load(Ordering::Acquire)
+    }
+
+    /// Hands offsets in, to be committed as long as this owner has the partition.
+    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+        self.committer.commit(entries, Arc::clone(&self.held))
     }
 
     pub(super) fn retire(&self) {
@@ -121,7 +126,7 @@ impl Owners {
             partitions,
             committer,
             table: Mutex::new(table),
-            held: AtomicBool::new(true),
+            held: Arc::new(AtomicBool::new(true)),
             refused: AtomicBool::new(false),
         });
         let (jobs, work) = mpsc::unbounded_channel();

@@ -13,7 +13,7 @@ use pandaflow::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    changelog_records::changelog_records,
+    changelog_records::{changelog_records, covered_states},
     commit_note::{Tally, write_ranges},
     commits::{Entry, NotCommitted},
     core::Core,
@@ -72,6 +72,7 @@ pub(super) fn unsettled(settlement: Settlement, kind: SettleErrorKind, source: S
 
 /// Works until nobody can hand settlements in any more.
 pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    put_right(&core, &life).await;
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
     let mut waiting = Vec::new();
@@ -104,6 +105,28 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
                 admitted.into_iter().for_each(|job| job.give_back(why.clone()));
             }
         }
+    }
+}
+
+/// Writes again what an earlier owner has covered up, or compaction would leave that one's word. If it can't be done now,
+/// a later owner will find it.
+async fn put_right(core: &Core, life: &Life) {
+    if life.table().overwritten.is_empty() {
+        return;
+    }
+    let name = core.names.topic(&core.names.changelog(&life.owner.group));
+    let (records, entries) = covered_states(&name, life);
+    log::warn!(
+        "kafka: {}: {} states were written late by an earlier owner: put right",
+        who(life),
+        records.len()
+    );
+    match core.producer.send(records.into_iter()).await {
+        Ok(()) => {
+            let mut table = life.table();
+            entries.into_iter().for_each(|entry| table.take_in(entry));
+        }
+        Err(error) => log::warn!("kafka: {}: {error}", who(life)),
     }
 }
 
@@ -257,7 +280,7 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
         return Ok(());
     }
     held(life)?;
-    let answer = life.committer.commit(entries);
+    let answer = life.commit(entries);
     let patience = core.config.request_timeout * 3;
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(Ok(()))) => Ok(()),

@@ -14,7 +14,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer},
-    error::{IsError, RDKafkaErrorCode},
+    error::{IsError, KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 
@@ -24,6 +24,9 @@ use super::{
     names::Names,
     quiet::Quiet,
 };
+
+/// How long to wait before asking again for a leader.
+const LEADER_COMES: Duration = Duration::from_millis(20);
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
@@ -133,11 +136,21 @@ impl Topics {
         Ok(ours.collect())
     }
 
-    /// The first and the next offset of a partition. Blocks.
+    /// The first and the next offset of a partition. Blocks. A partition that was just made, or is being moved, has no
+    /// leader for a moment: it is waited for.
     pub(super) fn ends(&self, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
-        self.client
-            .fetch_watermarks(&self.names.topic(topic), number(partition), self.timeout)
-            .map_err(|error| store_error(format!("asking for the end of {topic}[{partition}]: {error}")))
+        let (name, deadline) = (self.names.topic(topic), Instant::now() + self.timeout);
+        loop {
+            match self.client.fetch_watermarks(&name, number(partition), self.timeout) {
+                Ok(ends) => return Ok(ends),
+                Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(LEADER_COMES);
+                }
+                Err(error) => {
+                    return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
+                }
+            }
+        }
     }
 
     /// Errors of this client come with its answers; what it tells besides would pile up.
@@ -188,7 +201,7 @@ impl Topics {
                 if Instant::now() > deadline {
                     return Err(store_error(format!("topic {topic} was made, but has no leader yet")));
                 }
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(LEADER_COMES);
             }
         }
         Ok(())
@@ -219,6 +232,19 @@ impl Topics {
 /// A partition's number as the client takes it.
 pub(super) fn number(partition: u32) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+fn has_no_leader(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+        )
+    )
 }
 
 pub(super) fn missing(topic: &TopicName) -> StoreError {
