@@ -5,3 +5,5 @@ pub mod embedded;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;

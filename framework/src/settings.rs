@@ -50,6 +50,7 @@ mod logging;
 mod names;
 mod problem;
 mod reading;
+mod redis;
 mod root;
 mod runtime;
 mod secret;
@@ -72,6 +73,7 @@ pub use kafka::{
 pub use loader::Loader;
 pub use logging::{Channel, ChannelLevel, Json, Level, Logging};
 pub use problem::{Problem, SettingsErrors};
+pub use redis::{Redis, RedisUrl};
 pub use root::{Environment, Root};
 pub use runtime::{Arbiters, Runtime};
 pub use secret::Secret;
@@ -101,6 +103,8 @@ pub struct Settings {
     pub kafka: Kafka,
     /// KAFKA__PROPERTY: properties of librdkafka that are passed through.
     pub kafka_properties: KafkaProperties,
+    /// REDIS: where the dedup store for several processes is.
+    pub redis: Redis,
     own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     in_force: Vec<InForce>,
 }

@@ -2,6 +2,8 @@
 
 mod chance;
 mod program;
+mod servers;
 
 pub use chance::Chance;
 pub use program::{AlphaPanda, Life, Report, shipped_feed};
+pub use servers::Servers;

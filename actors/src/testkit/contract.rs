@@ -36,14 +36,21 @@ mod stage;
 pub mod states;
 pub mod tables;
 pub mod topics;
+mod with_dedup;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    env,
+    future::Future,
+    io::{self, Write},
+    sync::Arc,
+};
 
 use pandaflow::{Offset, ports::Transport};
 
 pub use self::{
     member::{Member, Notice, Task},
     stage::{Stage, effects, keyed},
+    with_dedup::WithDedup,
 };
 
 /// A transport under test, empty when it is made.
@@ -88,6 +95,27 @@ where
     F: Future<Output = ()>,
 {
     block_on(check(Stage::of(subject)));
+}
+
+/// Runs one check against a server, whose address the environment's `variable` holds. Without it the check is skipped, and
+/// says so, also where the output of tests that pass is not shown.
+///
+/// # Panics
+/// If the transport doesn't keep the contract.
+pub fn run_on_server<C, F, S>(variable: &str, check: C, at: impl FnOnce(&str) -> S)
+where
+    C: FnOnce(Stage) -> F,
+    F: Future<Output = ()>,
+    S: Subject,
+{
+    match env::var(variable) {
+        Ok(address) if !address.is_empty() => run(check, at(&address)),
+        _ => {
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            // A test's outcome does not depend on whether anybody reads this.
+            let _ = writeln!(io::stderr(), "{test} is skipped: {variable} is not set; tests/run sets it");
+        }
+    }
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -137,12 +165,60 @@ macro_rules! transport_contract_tests {
     };
 }
 
+/// Makes one `#[test]` of each check of one group of the contract (`dedup` or `dead_letters`), for a store that has no
+/// transport of its own. They run on the server whose address the environment's variable holds; the function makes a
+/// new [`Subject`] of that address.
+#[macro_export]
+macro_rules! server_contract {
+    ($group:ident, $variable:literal, $at:expr) => {
+        $crate::transport_contract_checks!($crate::server_contract_tests, ($group, $variable, $at));
+    };
+}
+
+/// Picks the group.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! server_contract_tests {
+    ($how:tt; $($group:ident { $($check:ident)* })*) => {
+        $( $crate::server_contract_group!($how; $group { $($check)* }); )*
+    };
+}
+
+/// The tests of the group that was picked, and nothing for the others.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! server_contract_group {
+    ((dedup, $variable:literal, $at:expr); dedup { $($check:ident)* }) => {
+        $crate::server_contract_group!(@tests dedup, $variable, $at; $($check)*);
+    };
+    ((dead_letters, $variable:literal, $at:expr); dead_letters { $($check:ident)* }) => {
+        $crate::server_contract_group!(@tests dead_letters, $variable, $at; $($check)*);
+    };
+    (@tests $group:ident, $variable:literal, $at:expr; $($check:ident)*) => {
+        mod $group {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $check() {
+                    $crate::testkit::contract::run_on_server(
+                        $variable,
+                        $crate::testkit::contract::$group::$check,
+                        $at,
+                    );
+                }
+            )*
+        }
+    };
+    ($($other:tt)*) => {};
+}
+
 /// The list of the checks.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! transport_contract_checks {
-    ($then:path, $factory:expr) => {
-        $then! { $factory;
+    ($then:path, $($factory:tt)*) => {
+        $then! { $($factory)*;
             topics {
                 a_created_topic_has_its_partitions
                 creating_a_topic_again_keeps_what_it_holds

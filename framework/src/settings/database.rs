@@ -52,22 +52,8 @@ impl Value for DatabaseUrl {
         Self::redact(&format!("sqlite:{}", self.path.display()))
     }
 
-    /// Hides the password before an `@`, and what follows a `?` or names a password.
     fn redact(text: &str) -> String {
-        let (before, query) = match text.split_once('?') {
-            Some((before, _)) => (before, "?***"),
-            None => (text, ""),
-        };
-        let hidden = match before.rsplit_once('@') {
-            Some((credentials, host)) => {
-                let scheme = credentials.split_once("://").map_or("", |(scheme, _)| scheme);
-                let separator = if scheme.is_empty() { "" } else { "://" };
-                format!("{scheme}{separator}{HIDDEN}@{host}")
-            }
-            None if before.to_lowercase().contains("password") => HIDDEN.to_owned(),
-            None => before.to_owned(),
-        };
-        hidden + query
+        redact_url(text)
     }
 }
 
@@ -80,6 +66,26 @@ impl fmt::Debug for DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.show())
+    }
+}
+
+/// Hides the credentials before the last `@` of a URL, and what follows a `?` or names a password.
+pub(super) fn redact_url(text: &str) -> String {
+    // First the `@`: a password may hold a `?`.
+    let (scheme, place) = match text.rsplit_once('@') {
+        Some((credentials, place)) => (credentials.split_once("://").map(|(scheme, _)| scheme), Some(place)),
+        None => (None, None),
+    };
+    let place_or_all = place.unwrap_or(text);
+    let (before, query) = match place_or_all.split_once('?') {
+        Some((before, _)) => (before, "?***"),
+        None => (place_or_all, ""),
+    };
+    match (place, scheme) {
+        (Some(_), Some(scheme)) => format!("{scheme}://{HIDDEN}@{before}{query}"),
+        (Some(_), None) => format!("{HIDDEN}@{before}{query}"),
+        (None, _) if before.to_lowercase().contains("password") => format!("{HIDDEN}{query}"),
+        (None, _) => format!("{before}{query}"),
     }
 }
 

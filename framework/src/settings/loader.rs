@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Api, Database, Dedup, Health, Kafka, KafkaProperties, Logging, Root, Runtime, Section, Settings,
+    Api, Database, Dedup, Health, Kafka, KafkaProperties, Logging, Redis, Root, Runtime, Section, Settings,
     SettingsErrors, choice::one_of, names::Names, reading::Reading,
 };
 
@@ -85,6 +85,7 @@ impl Loader {
             dedup: reading.section(),
             kafka: reading.section(),
             kafka_properties: reading.section(),
+            redis: reading.section(),
             own: HashMap::new(),
             in_force: Vec::new(),
         };
@@ -106,6 +107,7 @@ impl Loader {
             names_of::<Dedup>(),
             names_of::<Kafka>(),
             names_of::<KafkaProperties>(),
+            names_of::<Redis>(),
         ];
         names.extend(self.own.iter().map(|own| (own.names)()));
         names

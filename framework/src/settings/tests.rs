@@ -83,6 +83,13 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("LOGGING__FILE", "yes", "neither true nor false; write true or false"),
         ("LOGGING__LEVEL", "loud", "none of the words; write critical, error, warning, info, debug or trace"),
         ("LOGGING__CHANNELS", "trading=debug,trading=info", "names trading twice; name it once"),
+        (
+            "REDIS__URL",
+            "http://redis",
+            "not the URL of a Redis server; write redis:// and a host, for example redis://localhost:6379/0 or \
+             redis://user:password@redis.internal:6379/0",
+        ),
+        ("REDIS__TIMEOUT", "1ms", "must be from 10ms to 5m"),
         ("DEDUP__WHEN_STORE_IS_DOWN", "panic", "none of the words; write pause, bypass or local"),
         (
             "DATABASE__URL",
@@ -174,9 +181,11 @@ fn a_password_is_never_quoted() {
         "DATABASE__URL = \"postgres://***@db/x?***\": PostgreSQL comes with the feature postgres, which this version \
          does not have; write sqlite: and the path of a file, for example sqlite:data/pandaflow.db"
     );
-    for url in ["sqlite://u:hunter2@h", "mysql:password=hunter2", "u:p@hunter2@h"] {
-        let errors = errors_of(&[("DATABASE__URL", url)]);
-        assert!(!errors.contains("hunter2"), "{errors}");
+    for url in ["sqlite://u:hunter2@h", "mysql:password=hunter2", "u:p@hunter2@h", "x://u:hunter2?@h"] {
+        for variable in ["DATABASE__URL", "REDIS__URL"] {
+            let errors = errors_of(&[(variable, url)]);
+            assert!(errors.contains(variable) && !errors.contains("hunter2"), "{errors}");
+        }
     }
 }
 
@@ -294,4 +303,39 @@ proptest! {
         let _ = loader().load([(name.clone(), value.clone())], &dotenv).map(|s| s.print()).map_err(|e| e.to_string());
         let _ = loader().load(none(), &format!("{name}={value}\n{dotenv}")).map(|s| s.print()).map_err(|e| e.to_string());
     }
+}
+
+#[test]
+fn the_url_of_redis_is_taken_apart_before_it_is_used() {
+    for url in [
+        "redis://h",
+        "redis://h:1/2",
+        "redis://:p%40ss@h:6379/0",
+        "redis://u:p@[::1]:6379",
+        "redis://h?protocol=resp3",
+    ] {
+        assert_eq!(errors_of(&[("REDIS__URL", url)]), "", "{url}");
+    }
+    for (url, told) in [
+        ("redis://", "without a host"),
+        ("redis://u:p@:6379", "without a host"),
+        ("redis://h:port", "with a port that is no number"),
+        ("redis://h:0", "with a port that is no number"),
+        ("redis://h/x", "with a database that is no number"),
+        ("redis://***@h", "where user and password were hidden"),
+        ("redis://a b", "holding a blank"),
+        ("rediss://h", "TLS to Redis is not there yet"),
+    ] {
+        let errors = errors_of(&[("REDIS__URL", url)]);
+        assert!(errors.contains(told), "{url}: {errors}");
+    }
+}
+
+#[test]
+fn the_url_of_redis_is_shown_without_its_credentials() {
+    let settings = loader().load([("REDIS__URL", "redis://panda:hunter2@h:1/0")], "").unwrap();
+    assert!(settings.print().contains("REDIS__URL=redis://***@h:1/0"), "{}", settings.print());
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    assert_eq!(settings.redis.url.reveal(), "redis://panda:hunter2@h:1/0");
+    assert_eq!(settings.redis.timeout, Duration::from_secs(5));
 }

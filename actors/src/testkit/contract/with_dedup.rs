@@ -1,0 +1,105 @@
+//! A transport whose dedup store is another's, such as Kafka with Redis: what the dedup part of the contract runs on where a
+//! store has no transport of its own.
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use pandaflow::{
+    Group, Partition, TopicName,
+    policy::ledger::Ledger,
+    ports::{
+        Acquired, DeadLetterStore, DedupStore, Lag, SettleError, SettleErrorKind, Settlement,
+        SettlementStore, Source, StateStore, StoreError, TableSource, TopicToCreate, Transport, Unsettled,
+    },
+};
+
+/// A transport with a dedup store from elsewhere, for the checks of that store: settlements mark their events there first,
+/// so that those of one that is refused are marked all the same.
+pub struct WithDedup {
+    transport: Arc<dyn Transport>,
+    dedup: Arc<dyn DedupStore>,
+}
+
+impl WithDedup {
+    /// `transport`, but for its dedup store.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>, dedup: Arc<dyn DedupStore>) -> Self {
+        Self { transport, dedup }
+    }
+}
+
+struct Marking {
+    settlement: Arc<dyn SettlementStore>,
+    dedup: Arc<dyn DedupStore>,
+}
+
+impl SettlementStore for Marking {
+    fn acquire(
+        &self,
+        group: Group,
+        partition: Partition,
+        topics: Vec<TopicName>,
+    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
+        self.settlement.acquire(group, partition, topics)
+    }
+
+    fn settle(&self, mut settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        let (store, dedup) = (Arc::clone(&self.settlement), Arc::clone(&self.dedup));
+        async move {
+            let marks = std::mem::take(&mut settlement.marks);
+            if let Err(source) = dedup.mark(settlement.owner.clone(), marks.clone()).await {
+                settlement.marks = marks;
+                let error = SettleError { kind: SettleErrorKind::Retry, source };
+                return Err(Box::new(Unsettled { settlement, error }));
+            }
+            let settled = store.settle(settlement).await;
+            settled.map_err(|mut unsettled| {
+                unsettled.settlement.marks = marks;
+                unsettled
+            })
+        }
+        .boxed()
+    }
+}
+
+impl Transport for WithDedup {
+    fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.transport.create_topics(topics)
+    }
+
+    fn source(&self) -> Arc<dyn Source> {
+        self.transport.source()
+    }
+
+    fn settlement(&self) -> Arc<dyn SettlementStore> {
+        Arc::new(Marking { settlement: self.transport.settlement(), dedup: Arc::clone(&self.dedup) })
+    }
+
+    fn states(&self) -> Arc<dyn StateStore> {
+        self.transport.states()
+    }
+
+    fn dedup(&self) -> Arc<dyn DedupStore> {
+        Arc::clone(&self.dedup)
+    }
+
+    fn dead_letters(&self) -> Arc<dyn DeadLetterStore> {
+        self.transport.dead_letters()
+    }
+
+    fn tables(&self) -> Arc<dyn TableSource> {
+        self.transport.tables()
+    }
+
+    fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
+        self.transport.lag(groups)
+    }
+
+    fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
+        self.transport.ledgers(groups)
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.transport.close()
+    }
+}

@@ -1,0 +1,40 @@
+//! Redis: the dedup store for processors that share their work over processes. Needs the feature `redis`.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pandaflow::settings::Settings;
+//! use pandaflow_actors::transport::redis::{RedisConfig, RedisDedupStore};
+//!
+//! let settings = Settings::load([("REDIS__URL", "redis://localhost:6379/0")], "")?;
+//! let store = RedisDedupStore::open(&RedisConfig::from(&settings.redis))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is kept
+//! - An id of a group is a key: a claim with its owner and the end of its lease, or a mark with the time until which the id is
+//!   done. Both vanish by themselves: claims a day after their lease, marks a minute after their time.
+//! - A call is one script and one round trip for up to 4,096 ids, and the script sees all of them at one instant.
+//! - Times are the callers'. Their clocks must differ by far less than a lease.
+//! - Claims of an owner that was fenced count no longer. The fence is an epoch for each partition of the group.
+//! - If an answer is lost after the claim was made, the owner's next claim of the same id finds it fresh; others
+//!   wait for the end of the lease.
+//!
+//! # What Redis has to do
+//! Keep what it was told over a restart (`appendonly yes`; with `appendfsync everysec` a power cut costs the last second, a
+//! `kill -9` nothing) and drop no key when memory is short (`maxmemory-policy noeviction`, its default). It takes about 170
+//! bytes an id.
+//!
+//! # When it is down
+//! Calls fail at once, or after their time-out if it hangs; it is connected to anew at the next call. What then
+//! becomes of the events is [`WhenDown`](crate::dedup::WhenDown).
+
+mod config;
+mod dedup;
+mod held;
+mod keys;
+mod link;
+mod script;
+
+pub use config::RedisConfig;
+pub use dedup::RedisDedupStore;

@@ -1,0 +1,169 @@
+//! The dedup store on Redis when its server crashes, hangs or is not there: real servers, killed and held still.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use futures_executor::block_on;
+use pandaflow::{
+    Epoch, EventId, Partition, Timestamp,
+    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    settings::Settings,
+};
+use pandaflow_actors::transport::redis::{RedisConfig, RedisDedupStore};
+use pandaflow_tests::Servers;
+
+const REDIS: &str = "PANDAFLOW_TEST_REDIS";
+/// Longer than any of these tests takes.
+const LEASE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn store(url: &str, timeout: &str) -> RedisDedupStore {
+    let settings =
+        Settings::load([("REDIS__URL", url), ("REDIS__TIMEOUT", timeout)], "").expect("a good URL");
+    RedisDedupStore::open(&RedisConfig::from(&settings.redis)).expect("a store can be made")
+}
+
+fn owner(partition: u32) -> Owner {
+    Owner { group: "pandaflow.paper.risk".into(), partition: Partition(partition), epoch: Epoch(1) }
+}
+
+fn ids(numbers: std::ops::Range<u128>) -> Vec<EventId> {
+    numbers.map(|number| EventId(uuid::Uuid::from_u128(number))).collect()
+}
+
+fn claim(
+    store: &RedisDedupStore,
+    partition: u32,
+    numbers: std::ops::Range<u128>,
+) -> Result<Vec<Verdict>, StoreError> {
+    let claim = Claim { owner: owner(partition), ids: ids(numbers), now: Timestamp(1_000), lease: LEASE };
+    block_on(store.claim(claim))
+}
+
+fn mark(store: &RedisDedupStore, partition: u32, numbers: std::ops::Range<u128>) -> Result<(), StoreError> {
+    let marks = ids(numbers).into_iter().map(|id| Mark { id, expires: Timestamp(1_000_000) }).collect();
+    block_on(store.mark(owner(partition), marks))
+}
+
+/// Claims until it succeeds. Each try that fails takes as long as a connection that is tried twice.
+fn claim_at_last(store: &RedisDedupStore, partition: u32, numbers: std::ops::Range<u128>) -> Vec<Verdict> {
+    let begun = Instant::now();
+    loop {
+        match claim(store, partition, numbers.clone()) {
+            Ok(verdicts) => return verdicts,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+}
+
+fn is_leased(verdicts: &[Verdict]) -> bool {
+    !verdicts.is_empty() && verdicts.iter().all(|verdict| matches!(verdict, Verdict::Leased { .. }))
+}
+
+#[test]
+fn claims_and_marks_outlive_a_crash_of_redis_and_the_store_comes_back_by_itself() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let store = store(&servers.address(REDIS), "5s");
+    assert_eq!(claim(&store, 0, 0..500).expect("Redis is up"), [Verdict::Fresh; 500]);
+    mark(&store, 0, 0..250).expect("Redis is up");
+
+    servers.run("kill", "redis");
+    let error = claim(&store, 1, 0..500).expect_err("Redis is down");
+    assert!(error.message.contains("REDIS__URL"), "{error}");
+
+    servers.run("start", "redis");
+    let verdicts = claim_at_last(&store, 1, 0..500);
+    assert_eq!(verdicts[..250], [Verdict::Done; 250]);
+    assert!(is_leased(&verdicts[250..]), "{verdicts:?}");
+    block_on(store.release(owner(0), ids(250..500))).expect("Redis is back");
+    assert_eq!(claim(&store, 1, 250..500).expect("Redis is back"), [Verdict::Fresh; 250]);
+}
+
+#[test]
+fn a_redis_that_hangs_costs_no_more_than_the_time_limit_and_a_claim_whose_answer_was_lost_is_its_owners() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let store = store(&servers.address(REDIS), "300ms");
+    assert_eq!(claim(&store, 0, 0..2).expect("Redis is up"), [Verdict::Fresh; 2]);
+
+    servers.run("pause", "redis");
+    let begun = Instant::now();
+    let error = claim(&store, 0, 0..4).expect_err("Redis hangs");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(error.message.contains("REDIS__TIMEOUT"), "{error}");
+
+    // The server reads what was sent meanwhile: the claim is made, and nobody hears of it.
+    servers.run("resume", "redis");
+    let verdicts = claim_at_last(&store, 0, 0..4);
+    assert!(is_leased(&verdicts[..2]), "it is at these still: {verdicts:?}");
+    assert_eq!(verdicts[2..], [Verdict::Fresh; 2], "it never heard of these");
+    assert!(is_leased(&claim(&store, 1, 0..4).expect("Redis is back")), "for others they are taken");
+}
+
+#[test]
+fn a_claim_that_nobody_waits_for_any_longer_is_free_for_its_owner() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let store = store(&servers.address(REDIS), "5s");
+    let given_up = Claim { owner: owner(0), ids: ids(0..3), now: Timestamp(1_000), lease: LEASE };
+    drop(store.claim(given_up));
+    // One connection, so that this comes behind it.
+    block_on(store.check()).expect("Redis is up");
+    assert_eq!(claim(&store, 0, 0..3).expect("Redis is up"), [Verdict::Fresh; 3]);
+}
+
+#[test]
+fn a_redis_that_comes_late_is_found_and_one_that_is_not_there_is_told_by_its_setting() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let url = servers.address(REDIS);
+    servers.run("stop", "redis");
+    let store = store(&url, "5s");
+    let error = block_on(store.check()).expect_err("Redis is down");
+    assert!(error.message.contains("REDIS__URL") && error.message.contains(&url), "{error}");
+    servers.run("start", "redis");
+    assert_eq!(claim_at_last(&store, 0, 0..1), [Verdict::Fresh]);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_not_shown() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let url = servers.address(REDIS).replace("redis://", "redis://panda:hunter2@");
+    let error = block_on(store(&url, "5s").check()).expect_err("there is no such user");
+    assert!(error.message.contains("REDIS__URL") && error.message.contains("redis://***@"), "{error}");
+    assert!(!error.message.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_batch_of_any_size_up_to_4096_is_one_round_trip() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let url = servers.address(REDIS);
+    let store = store(&url, "5s");
+    claim(&store, 0, 0..1).expect("Redis is up");
+    mark(&store, 0, 0..1).expect("Redis is up");
+    let before = scripts_run(&url);
+    claim(&store, 0, 0..4096).expect("Redis is up");
+    assert_eq!(scripts_run(&url) - before, 1, "claim");
+    mark(&store, 0, 0..4096).expect("Redis is up");
+    assert_eq!(scripts_run(&url) - before, 2, "mark");
+    block_on(store.done(owner(0), ids(0..4096))).expect("Redis is up");
+    assert_eq!(scripts_run(&url) - before, 2, "what is marked has no claim to end");
+    assert_eq!(claim(&store, 0, 0..10_000).expect("Redis is up").len(), 10_000);
+    assert_eq!(scripts_run(&url) - before, 5, "three for 10,000");
+}
+
+/// How many scripts the server has run, by its own count.
+fn scripts_run(url: &str) -> u64 {
+    let address = url.trim_start_matches("redis://").trim_end_matches("/0");
+    let mut stream = TcpStream::connect(address).expect("Redis is up");
+    stream.write_all(b"INFO commandstats\r\nPING\r\n").expect("Redis is up");
+    let lines = BufReader::new(stream).lines().map(|line| line.expect("Redis answers"));
+    let scripts = lines.take_while(|line| line != "+PONG").filter(|line| line.starts_with("cmdstat_eval"));
+    scripts.filter_map(|line| line.split(['=', ',']).nth(1)?.parse::<u64>().ok()).sum()
+}
