@@ -18,7 +18,7 @@ use std::{
 
 use pandaflow::{
     Partition, TopicName,
-    ports::{DeadLetterFilter, StoredDeadLetter, Transport},
+    ports::{DeadLetterFilter, StoredDeadLetter, TopicToCreate, Transport},
 };
 use pandaflow_actors::transport::kafka::{GroupProtocol, KafkaConfig};
 use rdkafka::{
@@ -346,4 +346,20 @@ async fn members_come_and_go_classic() {
 #[actix::test]
 async fn members_come_and_go_consumer() {
     members_come_and_go(GroupProtocol::Consumer).await;
+}
+
+#[actix::test]
+async fn a_broker_that_is_not_there_is_named_within_the_time_out() {
+    let mut config = support::config("127.0.0.1:1");
+    config.request_timeout = std::time::Duration::from_secs(1);
+    let topic = TopicToCreate {
+        topic: TopicName::new("paper.payments"),
+        partitions: 1,
+        retention: std::time::Duration::from_secs(1),
+        table: false,
+    };
+    let made = transport(&config).create_topics(vec![topic]);
+    let made = tokio::time::timeout(std::time::Duration::from_secs(5), made).await.expect("it answers");
+    let error = made.expect_err("nobody listens there").to_string();
+    assert!(error.contains("bootstrap servers 127.0.0.1:1") && error.contains("refused"), "{error}");
 }
