@@ -1,4 +1,5 @@
 //! A processor that counts payments per account, and members of its group that run it on a broker.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::{
     collections::BTreeMap,

@@ -73,8 +73,12 @@ impl Core {
 
     /// Makes the topics that are not there, and waits until they can be used.
     pub(super) async fn make_topics(self: &Arc<Self>, wanted: Vec<Wanted>) -> Result<(), StoreError> {
+        let names: Vec<TopicName> = wanted.iter().map(|wanted| wanted.topic.clone()).collect();
+        // Whoever may not make topics may use those that there are.
+        let (core, asked) = (Arc::clone(self), names.clone());
+        let look = move || asked.iter().try_for_each(|topic| core.topics.partitions(topic).map(drop));
+        self.background.ask(look).await?;
         self.topics.make(&wanted).await?;
-        let names: Vec<TopicName> = wanted.into_iter().map(|wanted| wanted.topic).collect();
         let core = Arc::clone(self);
         self.background.ask(move || core.topics.await_made(&names)).await
     }

@@ -44,7 +44,7 @@ pub(super) fn read_to_end(
     }
     let what = format!("reading topic {topic}");
     let consumer: BaseConsumer<Quiet> =
-        core.config.reader().create_with_context(Quiet).map_err(failed(&what))?;
+        core.config.reader().create_with_context(Quiet::default()).map_err(failed(&what))?;
     consumer.assign(&list).map_err(failed(&what))?;
     // Longer than a request: the first answer comes after the client has connected.
     let patience = core.config.request_timeout * 2;

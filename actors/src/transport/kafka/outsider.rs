@@ -32,7 +32,7 @@ impl Outsider {
     pub(super) fn new(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
         let what = format!("making a client of group {group}");
         let consumer: BaseConsumer<Quiet> =
-            config.outsider(group).create_with_context(Quiet).map_err(failed(&what))?;
+            config.outsider(group).create_with_context(Quiet::default()).map_err(failed(&what))?;
         let (desk, consumer) = (Arc::new(CommitDesk::default()), Arc::new(consumer));
         let thread = Some(CommitThread::start(&desk, Arc::clone(&consumer), Standing::Outsider)?);
         Ok(Self { desk, thread, consumer, timeout: config.request_timeout })

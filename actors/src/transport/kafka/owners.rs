@@ -153,6 +153,14 @@ impl Owners {
         }
     }
 
+    /// Lets an owner settle nothing more, though it stays until what it has under way has come back.
+    pub(super) fn stop(&self, owner: &Owner) {
+        let seat = self.seat(&owner.group, owner.partition);
+        if let Some(seat) = seat.filter(|seat| seat.life.owner.epoch == owner.epoch) {
+            seat.life.retire();
+        }
+    }
+
     /// Ends the right of an owner to settle, if it still has it.
     pub(super) fn retire(&self, owner: &Owner) {
         let mut seats = self.seats();

@@ -81,7 +81,7 @@ fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreErr
     let partitions = core.topics.must_have(&topic)?;
     let what = format!("following topic {topic}");
     let consumer: BaseConsumer<Quiet> =
-        core.config.reader().create_with_context(Quiet).map_err(failed(&what))?;
+        core.config.reader().create_with_context(Quiet::default()).map_err(failed(&what))?;
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
         let name = core.names.topic(&topic);
