@@ -14,6 +14,7 @@ mod reach;
 use std::{sync::Arc, time::Duration};
 
 use pandaflow::{
+    TopicName,
     policy::topic_plan::{FoundTopic, TopicPlan, WantedTopic},
     settings::Settings,
 };
@@ -31,10 +32,13 @@ pub use self::{
     error::BrokerError,
     prepare::{PrepareError, TopicCheck},
 };
+use crate::{PlanError, Program};
 
 /// The brokers that the settings name, reached and answering.
 pub struct Broker {
     servers: String,
+    /// Before the names of all topics and groups.
+    prefix: String,
     timeout: Duration,
     replication: i32,
     config: ClientConfig,
@@ -57,6 +61,7 @@ impl Broker {
         let admin = config.create().map_err(made)?;
         let broker = Self {
             servers: settings.kafka.brokers(),
+            prefix: settings.kafka.prefix.clone().unwrap_or_default(),
             timeout: settings.kafka.timeout,
             replication: settings.kafka.replication_factor.map_or(-1, i32::from),
             config,
@@ -65,6 +70,20 @@ impl Broker {
         };
         broker.metadata().await?;
         Ok(broker)
+    }
+
+    /// The topics that a program needs, as they are called here: with KAFKA__PREFIX before their names.
+    ///
+    /// # Errors
+    /// The declarations don't fit together.
+    pub fn wanted(&self, program: &Program) -> Result<Vec<WantedTopic>, PlanError> {
+        let named = |topic: WantedTopic| WantedTopic { name: self.called(&topic.name), ..topic };
+        Ok(program.wanted_topics()?.into_iter().map(named).collect())
+    }
+
+    /// The name of a topic or a group on the broker.
+    fn called(&self, name: &str) -> TopicName {
+        TopicName::new(&format!("{}{name}", self.prefix))
     }
 
     /// The topics of that name that are there, as they are.

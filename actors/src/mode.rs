@@ -3,6 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use clap::ValueEnum;
+#[cfg(feature = "kafka")]
+use pandaflow::ports::{DedupStore, StoreError};
 use pandaflow::{ports::Transport, settings::Settings};
 
 use crate::{
@@ -27,6 +29,9 @@ pub enum ModeError {
     /// The data folder can't be used.
     #[error(transparent)]
     Embedded(#[from] OpenError),
+    /// The thread that opens the data has ended before it was done.
+    #[error("the data could not be opened: its thread has ended")]
+    Ended,
     /// This program can't speak to Kafka.
     #[error("--mode kafka: {NO_KAFKA}", NO_KAFKA = crate::cli::NO_KAFKA)]
     NotBuiltIn,
@@ -34,10 +39,14 @@ pub enum ModeError {
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Kafka(#[from] crate::broker::PrepareError),
+    /// The dedup store can't be reached.
+    #[cfg(all(feature = "kafka", feature = "redis"))]
+    #[error("REDIS__URL: {0}")]
+    Redis(StoreError),
     /// The clients can't be made.
     #[cfg(feature = "kafka")]
     #[error(transparent)]
-    Store(#[from] pandaflow::ports::StoreError),
+    Store(#[from] StoreError),
 }
 
 impl Mode {
@@ -78,14 +87,32 @@ async fn open_kafka(program: &Program, settings: &Settings) -> Result<Arc<dyn Tr
     for change in broker.prepare(program, settings).await? {
         slog::warn!(crate::logging::logger(), "a topic is not as declared"; "topic" => change);
     }
-    let config = KafkaConfig::by(settings, dedup()).map_err(PrepareError::from)?;
+    let config = KafkaConfig::by(settings, dedup(settings).await?).map_err(PrepareError::from)?;
     Ok(Arc::new(KafkaTransport::new(config)?))
 }
 
-/// Where ids that were seen are kept: in this process's memory.
-#[cfg(feature = "kafka")]
-fn dedup() -> Arc<dyn pandaflow::ports::DedupStore> {
-    crate::transport::memory::MemoryTransport::new(Arc::new(pandaflow::SystemClock)).dedup()
+/// Where ids that were seen are kept: on Redis, for all processes. It has to answer at start.
+#[cfg(all(feature = "kafka", feature = "redis"))]
+async fn dedup(settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
+    use crate::transport::redis::{RedisConfig, RedisDedupStore};
+    let mut config = RedisConfig::from(&settings.redis);
+    let prefix = settings.kafka.prefix.as_deref().unwrap_or_default();
+    config.key_prefix.insert_str(0, prefix);
+    let store = RedisDedupStore::open(&config).map_err(ModeError::Redis)?;
+    store.check().await.map_err(ModeError::Redis)?;
+    Ok(Arc::new(store))
+}
+
+/// Where ids that were seen are kept: in this process's memory alone, which is too little where several share the work.
+#[cfg(all(feature = "kafka", not(feature = "redis")))]
+#[allow(clippy::unused_async, reason = "the same call with and without the feature")]
+async fn dedup(_settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
+    slog::warn!(
+        crate::logging::logger(),
+        "ids for dedup are kept in this process's memory: what another process or life has handled is not known; build with \
+         --features redis"
+    );
+    Ok(crate::transport::memory::MemoryTransport::new(Arc::new(pandaflow::SystemClock)).dedup())
 }
 
 /// Without the feature there is nothing to open.

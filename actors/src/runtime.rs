@@ -189,13 +189,13 @@ impl Runtime {
         let lags = self.lag().await?;
         // A transport of several processes asks group after group: what one had settled when it was asked, another may have
         // put before it since. If nothing has moved between two rounds, there was an instant at which all was settled.
-        Ok(self.is_settled(&lags) && self.lag().await? == lags)
+        Ok(self.has_settled_all(&lags) && self.lag().await? == lags)
     }
 
     /// Whether by this lag every processor has settled all that it reads. One whose group has not joined yet has no lag to
     /// tell, and everything still before it. Where groups are asked one after the other, see [`Runtime::is_idle`].
     #[must_use]
-    pub fn is_settled(&self, lags: &[Lag]) -> bool {
+    pub fn has_settled_all(&self, lags: &[Lag]) -> bool {
         let joined = self.groups().iter().all(|group| lags.iter().any(|lag| lag.group == *group));
         joined && lags.iter().all(|lag| lag.records() == 0)
     }

@@ -63,7 +63,7 @@ fn test_settings(more: &[(&str, &str)]) -> Option<Settings> {
         eprintln!("skipped: PANDAFLOW_TEST_KAFKA names no broker");
         return None;
     };
-    let mut variables = vec![("KAFKA__BOOTSTRAP_SERVERS", servers.as_str())];
+    let mut variables = vec![("KAFKA__BOOTSTRAP_SERVERS", servers.as_str()), ("KAFKA__PREFIX", "plan-")];
     variables.extend(more);
     Some(settings(&variables))
 }
@@ -73,20 +73,22 @@ async fn topics_are_planned_made_and_found_as_declared() {
     let Some(settings) = test_settings(&[]) else { return };
     let namespace = fresh();
     let program = program(&namespace, 4, 24);
-    let wanted = program.wanted_topics().unwrap();
     let broker = Broker::connect(&settings).await.unwrap();
+    let wanted = broker.wanted(&program).unwrap();
 
     let plan = broker.plan(&wanted).await.unwrap();
     let told: Vec<_> = plan.changes.iter().map(|change| format!("{}: {change}", change.topic())).collect();
     assert_eq!(
         told,
         [
-            format!("pandaflow.{namespace}.answerer.changelog: create: changelog, 4 partitions, compacted"),
-            format!("{namespace}.answers.given: create: events, 6 partitions, kept 7d"),
-            format!("{namespace}.questions.asked: create: events, 4 partitions, kept 1d"),
-            format!("{namespace}.questions.asked.dlq: create: dead letters, 2 partitions, kept 7d"),
-            format!("{namespace}.questions.repeated: create: events, 4 partitions, kept 1d"),
-            format!("{namespace}.questions.repeated.dlq: create: dead letters, 2 partitions, kept 7d"),
+            format!(
+                "plan-pandaflow.{namespace}.answerer.changelog: create: changelog, 4 partitions, compacted"
+            ),
+            format!("plan-{namespace}.answers.given: create: events, 6 partitions, kept 7d"),
+            format!("plan-{namespace}.questions.asked: create: events, 4 partitions, kept 1d"),
+            format!("plan-{namespace}.questions.asked.dlq: create: dead letters, 2 partitions, kept 7d"),
+            format!("plan-{namespace}.questions.repeated: create: events, 4 partitions, kept 1d"),
+            format!("plan-{namespace}.questions.repeated.dlq: create: dead letters, 2 partitions, kept 7d"),
         ]
     );
     let check = broker.check(&program).await.unwrap();
@@ -96,7 +98,7 @@ async fn topics_are_planned_made_and_found_as_declared() {
     ));
 
     assert_eq!(broker.apply(&plan.changes).await, Ok(Vec::new()));
-    assert!(broker.plan(&wanted).await.unwrap().is_settled());
+    assert!(broker.left(&wanted).await.unwrap().is_settled());
     assert_eq!(broker.check(&program).await.unwrap().problems, Vec::<String>::new());
     // Carried out once more, as by somebody who started at the same time, it changes nothing.
     assert_eq!(broker.apply(&plan.changes).await, Ok(Vec::new()));
@@ -107,31 +109,30 @@ async fn a_longer_retention_is_applied_and_what_others_set_on_the_topic_stays() 
     let Some(settings) = test_settings(&[]) else { return };
     let namespace = fresh();
     let broker = Broker::connect(&settings).await.unwrap();
-    let before = program(&namespace, 4, 24).wanted_topics().unwrap();
+    let before = broker.wanted(&program(&namespace, 4, 24)).unwrap();
     broker.apply(&broker.plan(&before).await.unwrap().changes).await.unwrap();
     set(
         &settings,
-        &format!("{namespace}.questions.asked"),
+        &format!("plan-{namespace}.questions.asked"),
         &[("segment.ms", "60000"), ("retention.ms", "1000")],
     )
     .await;
 
-    let wanted = program(&namespace, 4, 48).wanted_topics().unwrap();
+    let wanted = broker.wanted(&program(&namespace, 4, 48)).unwrap();
     let plan = broker.plan(&wanted).await.unwrap();
     let told: Vec<_> = plan.changes.iter().map(ToString::to_string).collect();
-    // What was set by hand has taken away what was set before, so the arrival time and the limit come back, too.
+    // What was set by hand has taken away what was set before, so the limit comes back, too.
     assert_eq!(
         told,
         [
             "raise max.message.bytes: a record may have 1048588 bytes, and is to have up to 16777216",
-            "set message.timestamp.type to LogAppendTime: by CreateTime events of long ago go as soon as they come",
             "raise retention.ms: records are kept 1s, and are to be 2d",
             "raise retention.ms: records are kept 1d, and are to be 2d",
         ]
     );
     assert_eq!(broker.apply(&plan.changes).await, Ok(Vec::new()));
-    assert!(broker.plan(&wanted).await.unwrap().is_settled());
-    assert_eq!(get(&settings, &format!("{namespace}.questions.asked"), "segment.ms").await, "60000");
+    assert!(broker.left(&wanted).await.unwrap().is_settled());
+    assert_eq!(get(&settings, &format!("plan-{namespace}.questions.asked"), "segment.ms").await, "60000");
 }
 
 #[tokio::test]
@@ -143,7 +144,7 @@ async fn what_would_move_keys_is_refused_and_stops_a_start() {
     assert_eq!(broker.prepare(&few, &settings).await, Ok(Vec::new()));
 
     let many = program(&namespace, 8, 24);
-    let plan = broker.plan(&many.wanted_topics().unwrap()).await.unwrap();
+    let plan = broker.plan(&broker.wanted(&many).unwrap()).await.unwrap();
     assert_eq!(plan.refusals.len(), 3, "two inputs and the changelog: {:#?}", plan.refusals);
     // Dead letters have no order: theirs are added.
     assert_eq!(
@@ -152,7 +153,7 @@ async fn what_would_move_keys_is_refused_and_stops_a_start() {
     );
     let error = broker.prepare(&many, &settings).await.unwrap_err().to_string();
     let first =
-        format!("{namespace}.questions.asked has 2 partitions and 8 are declared; more would move keys");
+        format!("plan-{namespace}.questions.asked has 2 partitions and 8 are declared; more would move keys");
     assert!(error.lines().any(|line| line.starts_with(&first)), "{error}");
     assert_eq!(error.lines().count(), 3, "{error}");
 }
@@ -162,17 +163,17 @@ async fn inputs_that_are_not_co_partitioned_are_told_together_with_all_else() {
     let Some(settings) = test_settings(&[]) else { return };
     let namespace = fresh();
     let broker = Broker::connect(&settings).await.unwrap();
-    let first = program(&namespace, 2, 24).wanted_topics().unwrap();
+    let first = broker.wanted(&program(&namespace, 2, 24)).unwrap();
     let asked = first.iter().find(|topic| topic.name.ends_with("questions.asked")).unwrap().clone();
     broker.apply(&[pandaflow::policy::topic_plan::Change::Create(asked)]).await.unwrap();
-    let second = program(&namespace, 3, 24).wanted_topics().unwrap();
+    let second = broker.wanted(&program(&namespace, 3, 24)).unwrap();
     let repeated = second.iter().find(|topic| topic.name.ends_with("questions.repeated")).unwrap().clone();
     broker.apply(&[pandaflow::policy::topic_plan::Change::Create(repeated)]).await.unwrap();
 
     let problems = broker.check(&program(&namespace, 3, 24)).await.unwrap().problems;
     let together = format!(
         "the inputs of answerer in {namespace} must have equally many partitions, as events of one key must meet: \
-         {namespace}.questions.asked has 2, {namespace}.questions.repeated has 3"
+         plan-{namespace}.questions.asked has 2, plan-{namespace}.questions.repeated has 3"
     );
     assert!(problems.contains(&together), "{problems:#?}");
     assert_eq!(problems.iter().filter(|problem| problem.contains("is missing")).count(), 4, "{problems:#?}");
@@ -262,6 +263,10 @@ async fn set(settings: &Settings, topic: &str, values: &[(&str, &str)]) {
     }
     let altered = admin.alter_configs(&[alter], &AdminOptions::new()).await.unwrap();
     assert!(altered.iter().all(Result::is_ok), "{altered:?}");
+    // It takes a moment until the broker tells what it was told.
+    while get(settings, topic, values[0].0).await != values[0].1 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A topic's setting, as another program reads it.

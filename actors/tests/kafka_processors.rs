@@ -143,3 +143,131 @@ async fn a_killed_process_leaves_each_event_in_its_state_once() {
     shop.assert_counted_once().await;
     assert_eq!(shop.receipts().await.len() as u64, published, "receipts by their ids");
 }
+
+/// A command that kills the broker (SIGKILL) and starts it again.
+const RESTART: &str = "PANDAFLOW_TEST_KAFKA_RESTART";
+
+/// Nothing is handled twice in a state, and nothing is lost, though the broker is killed under load, twice.
+#[actix::test]
+#[ignore = "it restarts the broker, which others use meanwhile: run it alone"]
+async fn a_broker_that_is_killed_and_comes_back_is_survived() {
+    let Some(broker) = support::broker() else { return };
+    let Ok(command) = std::env::var(RESTART) else {
+        println!("skipped: {RESTART} has no command that kills and starts the broker");
+        return;
+    };
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let config = config(&broker, protocol);
+        let mut shop = Shop::open(&config).await;
+        let journal = Journal::default();
+        let member = Member::start(&config, &journal);
+        let mut published = 0;
+        for _ in 0..2 {
+            shop.publish(3000).await;
+            published += 3000;
+            let command = command.clone();
+            let restarted =
+                std::thread::spawn(move || Command::new("sh").args(["-c", &command]).status().unwrap());
+            // Published while it is away: it becomes real once the broker is back.
+            shop.publish(500).await;
+            published += 500;
+            assert!(restarted.join().unwrap().success());
+        }
+        let ledger = shop.settled(published).await;
+        assert!(member.leave());
+        println!("handled {} of {published}: {ledger:?}", journal.lock().unwrap().len());
+        shop.assert_counted_once().await;
+        assert_eq!(shop.receipts().await.len() as u64, published, "receipts by their ids");
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// A process that stands still loses its partitions without knowing it; what it does when it goes on changes no state.
+#[actix::test]
+async fn a_process_that_stood_still_changes_nothing_afterwards() {
+    let Some(broker) = support::broker() else { return };
+    let config = impatient(config(&broker, GroupProtocol::Classic));
+    let mut shop = Shop::open(&config).await;
+    shop.publish(4000).await;
+    let mut stands = child(&config.prefix);
+    let next = async |shop: &Shop| {
+        let lags = shop.transport.lag(vec![shop::group()]).await.ok()?;
+        Some(lags.iter().map(|lag| lag.next.0).sum::<u64>())
+    };
+    support::eventually(async || next(&shop).await.filter(|next| *next > 100)).await;
+    signal(&stands, "-STOP");
+    let member = Member::start(&config, &Arc::default());
+    shop.settled(4000).await;
+    shop.publish(400).await;
+    signal(&stands, "-CONT");
+    shop.settled(4400).await;
+    // The one that stood still is back in the group by now, or will be.
+    shop.publish(400).await;
+    shop.settled(4800).await;
+    stands.kill().unwrap();
+    stands.wait().unwrap();
+    assert!(member.leave());
+    let again = Member::start(&config, &Arc::default());
+    shop.publish(400).await;
+    let ledger = shop.settled(5200).await;
+    assert!(again.leave());
+    println!("{ledger:?}");
+    shop.assert_counted_once().await;
+    assert_eq!(shop.receipts().await.len(), 5200, "receipts by their ids");
+}
+
+/// Members come and go under load, one every second or two.
+async fn members_come_and_go(protocol: GroupProtocol) {
+    let Some(broker) = support::broker() else { return };
+    let config = config(&broker, protocol);
+    let mut shop = Shop::open(&config).await;
+    let mut published = 0;
+    let mut members = Vec::new();
+    let mut journals = Vec::new();
+    for _ in 0..6 {
+        let journal = Journal::default();
+        let (settings, own) = (config.clone(), journal.clone());
+        let starting = std::thread::spawn(move || Member::start(&settings, &own));
+        while !starting.is_finished() {
+            shop.publish(50).await;
+            published += 50;
+        }
+        members.push(starting.join().unwrap());
+        journals.push(journal.clone());
+        for _ in 0..20 {
+            shop.publish(50).await;
+            published += 50;
+        }
+        if members.len() > 2 {
+            let oldest = members.remove(0);
+            let leaving = std::thread::spawn(move || oldest.leave());
+            while !leaving.is_finished() {
+                shop.publish(50).await;
+                published += 50;
+            }
+            assert!(leaving.join().unwrap(), "it drains in time");
+        }
+    }
+    let ledger = shop.settled(published).await;
+    for member in members {
+        assert!(member.leave());
+    }
+    let handled: usize = journals.iter().map(|journal| journal.lock().unwrap().len()).sum();
+    assert_eq!(handled as u64, published, "some were handled twice: {ledger:?}");
+    assert_eq!((ledger.consumed, ledger.duplicate), (published, 0));
+    shop.assert_counted_once().await;
+}
+
+#[actix::test]
+async fn members_come_and_go_classic() {
+    members_come_and_go(GroupProtocol::Classic).await;
+}
+
+#[actix::test]
+async fn members_come_and_go_consumer() {
+    members_come_and_go(GroupProtocol::Consumer).await;
+}

@@ -6,9 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pandaflow::{
     TopicName,
-    policy::topic_plan::{
-        Change, Cleanup, FoundTopic, Purpose, RefusalReason, TimestampType, TopicPlan, WantedTopic,
-    },
+    policy::topic_plan::{Change, Cleanup, FoundTopic, Purpose, RefusalReason, TopicPlan, WantedTopic},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -32,21 +30,17 @@ fn wanted() -> impl Strategy<Value = Vec<WantedTopic>> {
 
 fn found() -> impl Strategy<Value = Vec<FoundTopic>> {
     let cleanup = select(vec![Cleanup::Delete, Cleanup::Compact, Cleanup::CompactAndDelete]);
-    let timestamps = select(vec![TimestampType::Create, TimestampType::Arrival]);
     let lag = (0..5_u32).prop_map(|hours| HOUR * hours);
     let max = select(vec![1, 2 * WantedTopic::MAX_RECORD]);
-    let one = (name(), 1..5_u32, cleanup, hours(), option::of(1..9_u64), lag, timestamps, max).prop_map(
-        |(name, partitions, cleanup, retention, retention_bytes, compaction_lag, timestamps, max_record)| {
-            FoundTopic {
-                name,
-                partitions,
-                cleanup,
-                retention,
-                retention_bytes,
-                compaction_lag,
-                timestamps,
-                max_record,
-            }
+    let one = (name(), 1..5_u32, cleanup, hours(), option::of(1..9_u64), lag, max).prop_map(
+        |(name, partitions, cleanup, retention, retention_bytes, compaction_lag, max_record)| FoundTopic {
+            name,
+            partitions,
+            cleanup,
+            retention,
+            retention_bytes,
+            compaction_lag,
+            max_record,
         },
     );
     vec(one, 0..6).prop_map(|all| by_name(all, |one| &one.name))
@@ -70,7 +64,6 @@ fn after(plan: &TopicPlan, mut found: Vec<FoundTopic>) -> Vec<FoundTopic> {
                 retention_bytes: None,
                 compaction_lag: wanted.compaction_lag(),
                 max_record: WantedTopic::MAX_RECORD,
-                timestamps: TimestampType::Arrival,
             });
             continue;
         }
@@ -78,7 +71,6 @@ fn after(plan: &TopicPlan, mut found: Vec<FoundTopic>) -> Vec<FoundTopic> {
         match change {
             Change::RaiseRetention { to, .. } => topic.retention = *to,
             Change::LiftSizeLimit { .. } => topic.retention_bytes = None,
-            Change::StampOnArrival { .. } => topic.timestamps = TimestampType::Arrival,
             Change::Compact { lag, .. } => (topic.cleanup, topic.compaction_lag) = (Cleanup::Compact, *lag),
             Change::RaiseCompactionLag { to, .. } => topic.compaction_lag = *to,
             Change::RaiseRecordLimit { to, .. } => topic.max_record = *to,
@@ -116,9 +108,6 @@ proptest! {
             let found = found.iter().find(|one| one.name == topic.name).unwrap();
             prop_assert!(found.cleanup == topic.purpose.cleanup() || topic.purpose.cleanup() == Cleanup::Delete);
             prop_assert!(found.max_record >= WantedTopic::MAX_RECORD);
-            if topic.purpose != Purpose::Changelog {
-                prop_assert_eq!(found.timestamps, TimestampType::Arrival);
-            }
             // What is kept for its time is kept as long as wanted, whichever way it goes in the end.
             prop_assert!(stays(found) >= topic.compaction_lag());
             prop_assert!(found.partitions == topic.partitions || (!topic.purpose.is_keyed() && found.partitions > topic.partitions));
@@ -205,7 +194,6 @@ fn a_refusal_says_why_and_what_can_be_done() {
         retention: None,
         retention_bytes: None,
         compaction_lag: Duration::ZERO,
-        timestamps: TimestampType::Arrival,
         max_record: WantedTopic::MAX_RECORD,
     };
     let plan = TopicPlan::new(&[events(6, HOUR * 24)], std::slice::from_ref(&found));

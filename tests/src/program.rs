@@ -12,10 +12,11 @@ use std::{
 
 use serde_json::Value;
 
-/// How to start `alpha-panda run`.
+/// How to start `alpha-panda`: `run` unless another command is said.
 #[derive(Debug, Clone)]
 pub struct AlphaPanda {
-    data: PathBuf,
+    home: PathBuf,
+    arguments: Vec<String>,
     feeds: Vec<PathBuf>,
     options: Vec<String>,
     variables: Vec<(String, String)>,
@@ -50,7 +51,44 @@ impl AlphaPanda {
     /// On a data folder, with these feeds.
     #[must_use]
     pub fn on(data: &Path, feeds: &[PathBuf]) -> Self {
-        Self { data: data.to_owned(), feeds: feeds.to_vec(), options: Vec::new(), variables: Vec::new() }
+        let arguments = ["run", "--json", "--data", &data.display().to_string()].map(str::to_owned);
+        Self {
+            home: data.parent().unwrap_or(data).to_owned(),
+            arguments: arguments.to_vec(),
+            feeds: feeds.to_vec(),
+            options: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// On Kafka, with these feeds; `home` is the folder to work in.
+    #[must_use]
+    pub fn on_kafka(home: &Path, feeds: &[PathBuf]) -> Self {
+        let program = Self {
+            home: home.to_owned(),
+            arguments: Vec::new(),
+            feeds: feeds.to_vec(),
+            options: Vec::new(),
+            variables: Vec::new(),
+        };
+        program.command("run").variable("LOGGING__FILE", "false")
+    }
+
+    /// The same on Kafka with another command: `run`, `serve`, `feed` or `report`.
+    #[must_use]
+    pub fn command(&self, command: &str) -> Self {
+        let mut arguments = vec![command.to_owned(), "--mode=kafka".to_owned()];
+        if ["run", "report"].contains(&command) {
+            arguments.push("--json".to_owned());
+        }
+        Self { arguments, ..self.clone() }
+    }
+
+    /// The same with these arguments alone.
+    #[must_use]
+    pub fn bare(&self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self { arguments, feeds: Vec::new(), options: Vec::new(), ..self.clone() }
     }
 
     /// With one more option of `run`.
@@ -84,21 +122,22 @@ impl AlphaPanda {
         binary
     }
 
-    /// Starts `run --json`.
+    /// Starts it.
     ///
     /// # Panics
     /// If the system can't start it.
     #[must_use]
     pub fn start(&self) -> Life {
         let mut command = Command::new(Self::binary());
-        command.arg("run").arg("--json").arg("--data").arg(&self.data).args(&self.options);
-        for feed in &self.feeds {
+        command.args(&self.arguments).args(&self.options);
+        let feeds =
+            if self.arguments.iter().any(|argument| argument == "serve") { &[][..] } else { &self.feeds };
+        for feed in feeds {
             command.arg("--feed").arg(feed);
         }
         // Away from the repository, so that no `.env` of a developer is read.
-        let home = self.data.parent().unwrap_or(&self.data);
-        fs::create_dir_all(home).expect("the test's folder can be made");
-        command.current_dir(home).env("LOGGING__JSON", "true");
+        fs::create_dir_all(&self.home).expect("the test's folder can be made");
+        command.current_dir(&self.home).env("LOGGING__JSON", "true");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut child = command
             .stdin(Stdio::null())

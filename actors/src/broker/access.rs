@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pandaflow::{Group, TopicName};
+use pandaflow::TopicName;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -49,9 +49,9 @@ impl Broker {
     ///
     /// # Errors
     /// The broker did not answer.
-    pub async fn may_use_group(&self, group: &Group, topic: &TopicName) -> Result<bool, BrokerError> {
+    pub async fn may_use_group(&self, group: &str, topic: &TopicName) -> Result<bool, BrokerError> {
         let mut config = self.config.clone();
-        config.set("group.id", group.as_str());
+        config.set("group.id", group);
         let consumer: BaseConsumer<Listener> =
             config.create_with_context(Listener::default()).map_err(|error| BrokerError::client(&error))?;
         let (consumer, topic) = (Arc::new(consumer), topic.clone());

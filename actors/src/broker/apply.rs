@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use pandaflow::policy::topic_plan::{Change, Cleanup, Purpose, WantedTopic};
+use pandaflow::policy::topic_plan::{Change, Cleanup, TopicPlan, WantedTopic};
 use rdkafka::{
     admin::{AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     error::{KafkaError, RDKafkaErrorCode},
@@ -34,6 +34,21 @@ impl Broker {
             self.wait_for(&missing).await?;
         }
         Ok(faults)
+    }
+
+    /// What is left to change once changes have been made: a broker takes a moment until it tells what it was told.
+    ///
+    /// # Errors
+    /// The broker did not answer.
+    pub async fn left(&self, wanted: &[WantedTopic]) -> Result<TopicPlan, BrokerError> {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let plan = self.plan(wanted).await?;
+            if plan.changes.is_empty() || Instant::now() > deadline {
+                return Ok(plan);
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn create(&self, missing: &[&WantedTopic]) -> Result<Vec<String>, BrokerError> {
@@ -157,9 +172,6 @@ fn settings_of(topic: &WantedTopic) -> Vec<(&'static str, String)> {
         ("cleanup.policy", cleanup.as_str().to_owned()),
         ("max.message.bytes", WantedTopic::MAX_RECORD.to_string()),
     ];
-    if topic.purpose != Purpose::Changelog {
-        settings.push(("message.timestamp.type", "LogAppendTime".into()));
-    }
     match cleanup {
         Cleanup::Delete => {
             settings.push(("retention.ms", millis(topic.retention, -1)));
@@ -177,7 +189,6 @@ fn altered(change: &Change) -> Vec<(&'static str, String)> {
     match change {
         Change::RaiseRetention { to, .. } => vec![("retention.ms", millis(*to, -1))],
         Change::LiftSizeLimit { .. } => vec![("retention.bytes", "-1".into())],
-        Change::StampOnArrival { .. } => vec![("message.timestamp.type", "LogAppendTime".into())],
         Change::Compact { lag, .. } => {
             vec![("cleanup.policy", Cleanup::Compact.as_str().into()), (LAG, millis(Some(*lag), i64::MAX))]
         }

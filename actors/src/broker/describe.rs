@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use pandaflow::{
     TopicName,
-    policy::topic_plan::{Cleanup, FoundTopic, TimestampType, WantedTopic},
+    policy::topic_plan::{Cleanup, FoundTopic, WantedTopic},
 };
 use rdkafka::{
     admin::{ConfigResource, ConfigSource, OwnedResourceSpecifier, ResourceSpecifier},
@@ -106,9 +106,5 @@ fn topic(name: &TopicName, partitions: u32, resource: &ConfigResource) -> Result
         retention_bytes: number("retention.bytes")?,
         compaction_lag: number("min.compaction.lag.ms")?.map_or(Duration::ZERO, Duration::from_millis),
         max_record: number("max.message.bytes")?.unwrap_or(0),
-        timestamps: match value("message.timestamp.type")? {
-            "LogAppendTime" => TimestampType::Arrival,
-            _ => TimestampType::Create,
-        },
     })
 }

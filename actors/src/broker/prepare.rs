@@ -48,11 +48,11 @@ impl Broker {
     /// The declarations don't fit together, or the broker did not answer.
     pub async fn check(&self, program: &Program) -> Result<TopicCheck, PrepareError> {
         let plan = program.plan()?;
-        let wanted = plan.wanted_topics();
+        let wanted = self.wanted(program)?;
         let found = self.topics(&wanted).await?;
         let topics = TopicPlan::new(&wanted, &found);
         let mut problems: Vec<_> = topics.refusals.iter().map(ToString::to_string).collect();
-        problems.extend(apart(&plan, &found));
+        problems.extend(self.apart(&plan, &found));
         let missing: Vec<TopicName> = topics.missing().map(|topic| topic.name.clone()).collect();
         let hidden = self.hidden(&missing).await?;
         problems.extend(topics.missing().map(|topic| missing_or_hidden(topic, &hidden)));
@@ -61,11 +61,11 @@ impl Broker {
         );
         for processor in &plan.processors {
             let Some(input) = processor.inputs.first() else { continue };
-            if !self.may_use_group(&processor.group, input).await? {
+            let group = self.called(processor.group.as_str());
+            if !self.may_use_group(&group, &self.called(input)).await? {
                 problems.push(format!(
-                    "group {}: the program's user may not use it: give it the right Read on groups, or look at \
-                     KAFKA__SASL_USERNAME and KAFKA__GROUP_ID_PREFIX",
-                    processor.group
+                    "group {group}: the program's user may not use it: give it the right Read on groups, or look at \
+                     KAFKA__SASL_USERNAME and KAFKA__GROUP_ID_PREFIX"
                 ));
             }
         }
@@ -78,8 +78,7 @@ impl Broker {
     /// # Errors
     /// The broker did not answer; a topic is missing or is not as it has to be; all of that together.
     pub async fn prepare(&self, program: &Program, settings: &Settings) -> Result<Vec<String>, PrepareError> {
-        let plan = program.plan()?;
-        let wanted = plan.wanted_topics();
+        let wanted = self.wanted(program)?;
         let found = self.topics(&wanted).await?;
         let topics = TopicPlan::new(&wanted, &found);
         let mut faults: Vec<_> = topics.refusals.iter().map(ToString::to_string).collect();
@@ -100,6 +99,28 @@ impl Broker {
             .map(|change| format!("{}: `topics apply` would {change}", change.topic()))
             .collect())
     }
+
+    /// Processors whose inputs have unequally many partitions on the broker.
+    fn apart(&self, plan: &Plan, found: &[FoundTopic]) -> Vec<String> {
+        let partitions: BTreeMap<_, _> = found.iter().map(|topic| (&topic.name, topic.partitions)).collect();
+        let mut problems = Vec::new();
+        for processor in &plan.processors {
+            let inputs = processor.inputs.iter().map(|input| self.called(input));
+            let there: Vec<_> =
+                inputs.filter_map(|name| Some((partitions.get(&name).copied()?, name))).collect();
+            if there.windows(2).any(|pair| pair[0].0 != pair[1].0) {
+                let inputs: Vec<_> =
+                    there.iter().map(|(count, name)| format!("{name} has {count}")).collect();
+                problems.push(format!(
+                    "the inputs of {} in {} must have equally many partitions, as events of one key must meet: {}",
+                    processor.name,
+                    processor.namespace,
+                    inputs.join(", ")
+                ));
+            }
+        }
+        problems
+    }
 }
 
 fn missing_or_hidden(topic: &WantedTopic, hidden: &[TopicName]) -> String {
@@ -113,24 +134,4 @@ fn missing_or_hidden(topic: &WantedTopic, hidden: &[TopicName]) -> String {
             "{name} ({purpose}) is missing: `topics apply` makes it, as does a start with KAFKA__CREATE_TOPICS=true"
         )
     }
-}
-
-/// Processors whose inputs have unequally many partitions on the broker.
-fn apart(plan: &Plan, found: &[FoundTopic]) -> Vec<String> {
-    let partitions: BTreeMap<_, _> = found.iter().map(|topic| (&topic.name, topic.partitions)).collect();
-    let mut problems = Vec::new();
-    for processor in &plan.processors {
-        let there: Vec<_> =
-            processor.inputs.iter().filter_map(|name| Some((name, *partitions.get(name)?))).collect();
-        if there.windows(2).any(|pair| pair[0].1 != pair[1].1) {
-            let inputs: Vec<_> = there.iter().map(|(name, count)| format!("{name} has {count}")).collect();
-            problems.push(format!(
-                "the inputs of {} in {} must have equally many partitions, as events of one key must meet: {}",
-                processor.name,
-                processor.namespace,
-                inputs.join(", ")
-            ));
-        }
-    }
-    problems
 }

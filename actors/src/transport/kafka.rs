@@ -25,6 +25,7 @@ mod names;
 mod outsider;
 mod owners;
 mod producer;
+mod quiet;
 mod record;
 mod settlement;
 mod settler;

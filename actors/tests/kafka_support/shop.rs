@@ -1,4 +1,5 @@
 //! A processor that counts payments per account, and members of its group that run it on a broker.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use pandaflow::{
     TopicName, TopicSpec,
     codec::{Decode, EnvelopeFormat},
     policy::ledger::Ledger,
-    ports::{Settlement, Transport},
+    ports::{Owner, SettleErrorKind, Settlement, Transport},
 };
 use pandaflow_actors::{
     Program, Runtime, RuntimeConfig, Services, ServicesConfig,
@@ -135,6 +136,7 @@ async fn run(program: &Program, transport: Arc<KafkaTransport>) -> Runtime {
 /// What looks at the group from outside.
 pub(crate) struct Shop {
     pub(crate) transport: Arc<KafkaTransport>,
+    feed: Owner,
     published: u64,
 }
 
@@ -148,7 +150,9 @@ impl Shop {
             table: false,
         });
         transport.create_topics(plan.to_vec()).await.expect("topics can be made");
-        Self { transport, published: 0 }
+        let store = transport.settlement();
+        let feed = store.acquire(Group::from("feed"), Partition(0), Vec::new()).await.unwrap().owner;
+        Self { transport, feed, published: 0 }
     }
 
     /// Publishes so many payments more, spread over the accounts.
@@ -168,9 +172,8 @@ impl Shop {
 
     pub(crate) async fn settle(&self, outputs: Vec<Outgoing>) {
         let store = self.transport.settlement();
-        let owner = store.acquire(Group::from("feed"), Partition(0), Vec::new()).await.unwrap().owner;
-        let settlement = Settlement {
-            owner,
+        let mut settlement = Settlement {
+            owner: self.feed.clone(),
             outputs,
             states: Vec::new(),
             marks: Vec::new(),
@@ -179,7 +182,10 @@ impl Shop {
             progress: Vec::new(),
             ledger: Ledger::default(),
         };
-        store.settle(settlement).await.expect("the broker takes it");
+        while let Err(unsettled) = store.settle(settlement).await {
+            assert_eq!(unsettled.error.kind, SettleErrorKind::Retry, "{}", unsettled.error);
+            settlement = unsettled.settlement;
+        }
     }
 
     /// Waits until the group has settled as many events.

@@ -8,7 +8,7 @@ mod report;
 mod serve;
 mod setup;
 
-use std::{fmt::Display, net::TcpListener, process::ExitCode, time::Duration};
+use std::{net::TcpListener, process::ExitCode, time::Duration};
 
 use pandaflow_actors::{Mode, Process, Signals, cli, logging, transport::embedded::EmbeddedTransport};
 use tokio::time::Instant;
@@ -17,13 +17,10 @@ use self::{
     progress::Progress,
     publish::FeedPublisher,
     report::{Fed, Report},
-    setup::{Opened, Setup},
+    setup::{Opened, Setup, check},
 };
 pub use self::{publish_alone::feed, read_report::report, serve::serve};
-use crate::{
-    arguments::RunOptions,
-    feed::{self, FileSummary},
-};
+use crate::{arguments::RunOptions, feed::FileSummary};
 
 /// How often the run looks how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -71,9 +68,7 @@ async fn prepare(options: &RunOptions) -> Result<(Opened, Vec<FileSummary>), Str
         return Err("--fresh goes with --mode embedded: on Kafka, delete the topics and the groups".into());
     }
     let setup = Setup::new(&options.place)?;
-    let feeds = options.files.paths();
-    // On a thread of its own, so that a second signal is heard meanwhile.
-    let files = aside(move || feed::check(&feeds)).await?;
+    let files = check(options.files.paths()).await?;
     if options.fresh {
         // What could still refuse the run comes before anything is deleted.
         let bind = setup.settings.api.bind;
@@ -81,14 +76,6 @@ async fn prepare(options: &RunOptions) -> Result<(Opened, Vec<FileSummary>), Str
         EmbeddedTransport::remove(setup.data()).map_err(|error| error.to_string())?;
     }
     Ok((setup.open().await?, files))
-}
-
-/// Does what takes long and can't be waited for, on another thread.
-async fn aside<T: Send + 'static, E: Display + Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())
 }
 
 async fn go(
@@ -161,7 +148,7 @@ async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, prog
         match runtime.lag().await {
             Ok(lag) => {
                 progress.show(feed.published(), &lag);
-                if published_all && runtime.is_settled(&lag) {
+                if published_all && runtime.has_settled_all(&lag) {
                     match runtime.is_idle().await {
                         Ok(true) => return End::Done,
                         Ok(false) => {}

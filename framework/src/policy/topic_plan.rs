@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use self::{
     change::{Change, Refusal, RefusalReason},
-    topic::{Cleanup, FoundTopic, Purpose, TimestampType, WantedTopic},
+    topic::{Cleanup, FoundTopic, Purpose, WantedTopic},
 };
 use crate::TopicName;
 
@@ -69,9 +69,6 @@ impl TopicPlan {
         if found.max_record < WantedTopic::MAX_RECORD {
             let (topic, from) = (wanted.name.clone(), found.max_record);
             self.changes.push(Change::RaiseRecordLimit { topic, from, to: WantedTopic::MAX_RECORD });
-        }
-        if wanted.purpose != Purpose::Changelog && found.timestamps == TimestampType::Create {
-            self.changes.push(Change::StampOnArrival { topic: wanted.name.clone() });
         }
         match (wanted.purpose.cleanup(), found.cleanup) {
             (Cleanup::Delete, Cleanup::Delete) => self.compare_retention(wanted, found),

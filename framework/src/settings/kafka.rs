@@ -89,6 +89,8 @@ crate::section! {
         pub bootstrap_servers: Vec<BrokerAddress> = "localhost:9092",
         /// How the program calls itself in the brokers' logs and quotas.
         pub client_id: String = "pandaflow",
+        /// What stands on the broker before the names of all topics and groups, so that several deployments can share one.
+        pub prefix: Option<String> = "",
         /// What the names of all consumer groups begin with.
         pub group_id_prefix: String = "pandaflow",
         /// How connections are secured.

@@ -21,14 +21,14 @@ pub(super) async fn run(command: TopicsCommand, program: &Program, settings: &Se
 }
 
 async fn plan(program: &Program, settings: &Settings) -> Result<ExitCode, PrepareError> {
-    let wanted = program.wanted_topics()?;
-    let plan = Broker::connect(settings).await?.plan(&wanted).await?;
+    let broker = Broker::connect(settings).await?;
+    let plan = broker.plan(&broker.wanted(program)?).await?;
     Ok(told(&table(&plan), code(&plan)))
 }
 
 async fn apply(program: &Program, settings: &Settings) -> Result<ExitCode, PrepareError> {
-    let wanted = program.wanted_topics()?;
     let broker = Broker::connect(settings).await?;
+    let wanted = broker.wanted(program)?;
     let plan = broker.plan(&wanted).await?;
     if !plan.refusals.is_empty() {
         let text =
@@ -36,8 +36,8 @@ async fn apply(program: &Program, settings: &Settings) -> Result<ExitCode, Prepa
         return Ok(told(&text, code(&plan)));
     }
     let mut faults = broker.apply(&plan.changes).await?;
-    let left = broker.plan(&wanted).await?;
     if faults.is_empty() {
+        let left = broker.left(&wanted).await?;
         faults.extend(left.changes.iter().map(|change| format!("{}: still to {change}", change.topic())));
     }
     for fault in &faults {

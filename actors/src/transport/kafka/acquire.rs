@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pandaflow::{
     Epoch, Group, Offset, Partition, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::StoreError,
+    ports::{Applied, FailedAttempts, StoreError},
 };
 use rdkafka::{
     Message, TopicPartitionList, topic_partition_list::Offset as Committed,
@@ -32,6 +32,30 @@ pub(super) struct Found {
     /// Of the owner that committed last.
     pub(super) epoch: Epoch,
     pub(super) table: Table,
+    /// What has gone into a state and lies at or above the progress.
+    pub(super) applied: Vec<Applied>,
+    /// Events that have failed and not ended.
+    pub(super) attempts: Vec<FailedAttempts>,
+}
+
+impl Found {
+    /// With all of the changelog taken in: what of it the progress has not passed.
+    fn sum_up(&mut self) {
+        let Self { progress, table, .. } = self;
+        let open = |topic: &TopicName, offset: Offset| {
+            progress
+                .iter()
+                .find(|(known, _)| known == topic)
+                .is_none_or(|(_, progress)| offset >= progress.next)
+        };
+        let attempts = table.attempts.iter().filter(|((topic, offset), _)| open(topic, *offset));
+        self.attempts = attempts.map(|(_, failed)| failed.clone()).collect();
+        for (key, state) in &table.states {
+            for (topic, last) in state.applied.iter().filter(|(topic, last)| open(topic, *last)) {
+                self.applied.push(Applied { key: key.clone(), topic: topic.clone(), last: *last });
+            }
+        }
+    }
 }
 
 /// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
@@ -69,8 +93,16 @@ pub(super) fn find(
             list.find_partition(&name, number(partition.0)).and_then(|element| Tally::read(&note(&element)));
         let (epoch, ledger) =
             tally.map_or((Epoch(0), Ledger::default()), |tally| (tally.epoch, tally.ledger));
-        let table = Table::default();
-        found.push(Found { partition: *partition, partitions: width, progress, ledger, epoch, table });
+        found.push(Found {
+            partition: *partition,
+            partitions: width,
+            progress,
+            ledger,
+            epoch,
+            table: Table::default(),
+            applied: Vec::new(),
+            attempts: Vec::new(),
+        });
     }
     let from: Vec<(u32, i64)> =
         partitions.iter().filter(|partition| partition.0 < kept).map(|partition| (partition.0, 0)).collect();
@@ -79,6 +111,7 @@ pub(super) fn find(
             found.table.take_in(entry);
         }
     })?;
+    found.iter_mut().for_each(Found::sum_up);
     Ok(found)
 }
 

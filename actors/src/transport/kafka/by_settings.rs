@@ -17,6 +17,7 @@ impl KafkaConfig {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let config = Self::new(&kafka.brokers(), dedup);
         Ok(Self {
+            prefix: kafka.prefix.clone().unwrap_or_default(),
             client_id: kafka.client_id.clone(),
             protocol: match kafka.group_protocol {
                 pandaflow::settings::GroupProtocol::Classic => GroupProtocol::Classic,

@@ -1,6 +1,6 @@
 //! Records of a group's changelog: state per key, and counts of failed attempts. One partition an owner, compacted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{BufMut, Bytes};
 use hashbrown::HashMap;
@@ -112,6 +112,8 @@ pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> O
 pub(super) struct Table {
     pub(super) states: HashMap<Bytes, State>,
     pub(super) attempts: BTreeMap<(TopicName, Offset), FailedAttempts>,
+    /// Keys whose last record in the log is that of an earlier owner, who wrote it after a later one had written.
+    pub(super) overwritten: BTreeSet<Bytes>,
 }
 
 impl Table {
@@ -119,8 +121,11 @@ impl Table {
     pub(super) fn take_in(&mut self, entry: Entry) {
         match entry {
             Entry::State(key, state) => match self.states.get_mut(&key) {
-                Some(known) if known.epoch > state.epoch => {}
-                Some(known) => *known = state,
+                Some(known) if known.epoch > state.epoch => drop(self.overwritten.insert(key)),
+                Some(known) => {
+                    *known = state;
+                    self.overwritten.remove(&key);
+                }
                 None => drop(self.states.insert(key, state)),
             },
             Entry::Attempts(event, Some(failed)) => drop(self.attempts.insert(event, failed)),
@@ -188,6 +193,7 @@ mod tests {
             table.take_in(Entry::State(Bytes::from_static(b"k"), state));
         }
         assert_eq!(table.states[&b"k"[..]].value.as_deref(), Some(&b"new"[..]));
+        assert!(table.overwritten.contains(&b"k"[..]), "the log is to be put right");
     }
 
     #[test]

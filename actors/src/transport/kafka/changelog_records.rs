@@ -20,13 +20,13 @@ pub(super) fn changelog_records(
     settlements: &[&Settlement],
 ) -> (Vec<Outbound>, Vec<Entry>) {
     let now = SystemClock.now().0;
-    let record = |key, value, headers| Outbound {
+    let record = |key, value| Outbound {
         topic: topic.into(),
         partition: life.owner.partition,
         timestamp: now,
         key: Some(key),
         value,
-        headers,
+        headers: None,
     };
     let (mut records, mut entries) = (Vec::new(), Vec::new());
     let mut states: HashMap<_, State> = HashMap::new();
@@ -48,9 +48,7 @@ pub(super) fn changelog_records(
         }
     }
     for (key, state) in states {
-        let applied = changelog::applied_header(life.owner.epoch, &state.applied);
-        let headers = OwnedHeaders::new().insert(Header { key: APPLIED, value: Some(&applied[..]) });
-        records.push(record(changelog::state_key(&key), state.value.clone(), Some(headers)));
+        records.push(state_record(topic, life, &key, &state));
         entries.push(Entry::State(key, state));
     }
     for change in settlements.iter().flat_map(|settlement| &settlement.attempts) {
@@ -59,8 +57,33 @@ pub(super) fn changelog_records(
             AttemptChange::Ended { topic, offset } => ((topic.clone(), *offset), None),
         };
         let value = failed.as_ref().map(changelog::attempts_value);
-        records.push(record(changelog::attempts_key(&event.0, event.1), value, None));
+        records.push(record(changelog::attempts_key(&event.0, event.1), value));
         entries.push(Entry::Attempts(event, failed));
     }
     (records, entries)
+}
+
+/// States that a late record of an earlier owner has covered up in the log, as this owner's records.
+pub(super) fn covered_states(topic: &str, life: &Life) -> (Vec<Outbound>, Vec<Entry>) {
+    let mut table = life.table();
+    let covered = std::mem::take(&mut table.overwritten);
+    let states = covered.into_iter().filter_map(|key| {
+        let mut state = table.states.get(&key)?.clone();
+        state.epoch = life.owner.epoch.0;
+        Some((state_record(topic, life, &key, &state), Entry::State(key, state)))
+    });
+    states.unzip()
+}
+
+fn state_record(topic: &str, life: &Life, key: &[u8], state: &State) -> Outbound {
+    let applied = changelog::applied_header(life.owner.epoch, &state.applied);
+    let headers = OwnedHeaders::new().insert(Header { key: APPLIED, value: Some(&applied[..]) });
+    Outbound {
+        topic: topic.into(),
+        partition: life.owner.partition,
+        timestamp: SystemClock.now().0,
+        key: Some(changelog::state_key(key)),
+        value: state.value.clone(),
+        headers: Some(headers),
+    }
 }

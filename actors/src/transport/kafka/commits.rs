@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use pandaflow::{Partition, ports::StoreError};
@@ -21,6 +22,10 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{failure::store_error, topics::number};
+
+/// How long a commit that meets a rebalance is tried again here, and how often.
+const REBALANCE: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// An offset to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub(super) type Answer = oneshot::Receiver<Result<(), NotCommitted>>;
 
 struct Request {
     entries: Vec<Entry>,
+    /// Whether the owner still has its partition.
+    held: Arc<AtomicBool>,
     reply: oneshot::Sender<Result<(), NotCommitted>>,
 }
 
@@ -70,14 +77,14 @@ impl CommitDesk {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands offsets in.
-    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+    /// Hands offsets in, to be committed as long as `held` is so.
+    pub(super) fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
         let (reply, answer) = oneshot::channel();
         let mut inside = self.lock();
         if inside.closed {
             let _ = reply.send(Err(NotCommitted::Fenced("the member has left its group".into())));
         } else {
-            inside.waiting.push(Request { entries, reply });
+            inside.waiting.push(Request { entries, held, reply });
         }
         drop(inside);
         self.filled.notify_one();
@@ -138,13 +145,13 @@ impl CommitThread {
     pub(super) fn start<C: ConsumerContext + 'static>(
         desk: &Arc<CommitDesk>,
         consumer: Arc<BaseConsumer<C>>,
+        standing: Standing,
     ) -> Result<Self, StoreError> {
         let stop = Arc::new(AtomicBool::new(false));
         let (serving, stopping) = (Arc::clone(desk), Arc::clone(&stop));
         let serve = move || {
             while let Some(requests) = serving.take(&stopping) {
-                let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
-                answer(requests, &result);
+                commit(&*consumer, requests, standing, &stopping);
             }
         };
         let thread = std::thread::Builder::new()
@@ -171,6 +178,50 @@ impl Drop for CommitThread {
     }
 }
 
+/// Commits, again where a rebalance came between.
+fn commit<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    mut requests: Vec<Request>,
+    standing: Standing,
+    stop: &AtomicBool,
+) {
+    let deadline = Instant::now() + REBALANCE;
+    loop {
+        let gone: Vec<Request> =
+            requests.extract_if(.., |request| !request.held.load(Ordering::Acquire)).collect();
+        for request in gone {
+            let _ = request.reply.send(Err(NotCommitted::Fenced("the partition was taken away".into())));
+        }
+        if requests.is_empty() {
+            return;
+        }
+        let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
+        if let Err(error) = &result
+            && standing == Standing::Member
+            && met_a_rebalance(error)
+            && Instant::now() < deadline
+            && !stop.load(Ordering::Acquire)
+        {
+            std::thread::sleep(AGAIN);
+            continue;
+        }
+        let answer = result.map_err(|error| standing.read(&error));
+        for request in requests {
+            let _ = request.reply.send(answer.clone());
+        }
+        return;
+    }
+}
+
+/// Whether a commit carried a generation that was over when it came.
+fn met_a_rebalance(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::IllegalGeneration | Code::StaleMemberEpoch | Code::RebalanceInProgress)
+    )
+}
+
 fn list_of(requests: &[Request]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(requests.len() * 2);
     // Two owners of one partition, one after the other: the later one says how it is.
@@ -186,25 +237,26 @@ fn list_of(requests: &[Request]) -> TopicPartitionList {
     list
 }
 
-fn answer(requests: Vec<Request>, result: &Result<(), KafkaError>) {
-    let answer = result.as_ref().map(|()| ()).map_err(not_committed);
-    for request in requests {
-        let _ = request.reply.send(answer.clone());
-    }
+/// Who commits: what an error means depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A member. A commit that meets a rebalance carries a generation that is over by then, though the partition may stay
+    /// ours: whether it does is told by the group's decisions, not by the commit.
+    Member,
+    /// Nobody whom the group knows.
+    Outsider,
 }
 
-fn not_committed(error: &KafkaError) -> NotCommitted {
-    use RDKafkaErrorCode as Code;
-    let why = format!("committing: {error}");
-    match error.rdkafka_error_code() {
-        Some(
-            Code::UnknownMemberId
-            | Code::IllegalGeneration
-            | Code::FencedInstanceId
-            | Code::StaleMemberEpoch
-            | Code::FencedMemberEpoch
-            | Code::AssignmentLost,
-        ) => NotCommitted::Fenced(why),
-        _ => NotCommitted::Retry(why),
+impl Standing {
+    fn read(self, error: &KafkaError) -> NotCommitted {
+        use RDKafkaErrorCode as Code;
+        let why = format!("committing: {error}");
+        match error.rdkafka_error_code() {
+            Some(Code::FencedInstanceId | Code::AssignmentLost) => NotCommitted::Fenced(why),
+            Some(Code::UnknownMemberId | Code::IllegalGeneration) if self == Self::Outsider => {
+                NotCommitted::Fenced(format!("{why}: the group has members, and only they may commit"))
+            }
+            _ => NotCommitted::Retry(why),
+        }
     }
 }

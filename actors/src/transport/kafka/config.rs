@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use pandaflow::ports::{DeadLetterStore, DedupStore};
+use pandaflow::ports::{DeadLetterStore, DedupStore, StoreError};
 use rdkafka::ClientConfig;
+
+use super::failure::store_error;
 
 /// Which protocol the members of a group speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,6 +105,20 @@ impl KafkaConfig {
             dedup,
             dead_letters: None,
         }
+    }
+
+    /// Whether what is set goes together.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let interval = self.properties.get("max.poll.interval.ms").and_then(|millis| millis.parse().ok());
+        let interval = Duration::from_millis(interval.unwrap_or(300_000));
+        if self.drain >= interval {
+            return Err(store_error(format!(
+                "a drain of {:?} is not shorter than max.poll.interval.ms, {interval:?}: the group would go on without \
+                 its member",
+                self.drain
+            )));
+        }
+        Ok(())
     }
 
     fn client(&self) -> ClientConfig {

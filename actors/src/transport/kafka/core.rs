@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ pub(super) struct Core {
     pub(super) topics: Topics,
     pub(super) producer: Producer,
     pub(super) owners: Owners,
+    /// Set once; threads that follow topics look at it.
+    pub(super) closed: Arc<AtomicBool>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
     /// Subscriptions under way, for whoever closes the transport.
     subscriptions: Mutex<Vec<Weak<dyn Subscription>>>,
@@ -40,12 +45,14 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(config: KafkaConfig) -> Result<Arc<Self>, StoreError> {
+        config.check()?;
         let names = Names::new(&config.prefix);
         Ok(Arc::new(Self {
             background: Background::start()?,
             topics: Topics::new(&config, names.clone())?,
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
+            closed: Arc::default(),
             outsiders: Mutex::default(),
             subscriptions: Mutex::default(),
             names,
@@ -66,8 +73,12 @@ impl Core {
 
     /// Makes the topics that are not there, and waits until they can be used.
     pub(super) async fn make_topics(self: &Arc<Self>, wanted: Vec<Wanted>) -> Result<(), StoreError> {
+        let names: Vec<TopicName> = wanted.iter().map(|wanted| wanted.topic.clone()).collect();
+        // Whoever may not make topics may use those that there are.
+        let (core, asked) = (Arc::clone(self), names.clone());
+        let look = move || asked.iter().try_for_each(|topic| core.topics.partitions(topic).map(drop));
+        self.background.ask(look).await?;
         self.topics.make(&wanted).await?;
-        let names: Vec<TopicName> = wanted.into_iter().map(|wanted| wanted.topic).collect();
         let core = Arc::clone(self);
         self.background.ask(move || core.topics.await_made(&names)).await
     }
@@ -120,6 +131,7 @@ impl Core {
             subscription.close().await;
         }
         self.owners.end_all().await;
+        self.closed.store(true, Ordering::Release);
         let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
         let left = self.background.ask(move || {
             drop(outsiders);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     core::Core,
-    record::{Outbound, header},
+    record::{Outbound, add_headers, header},
 };
 
 /// The header that has all of a dead letter but its key and value.
@@ -78,15 +78,8 @@ fn headers(letter: &DeadLetter) -> OwnedHeaders {
     add("kafka_dlt-exception-fqcn", letter.error_type.as_bytes());
     add("kafka_dlt-exception-message", letter.message.as_bytes());
     add("kafka_dlt-exception-stacktrace", letter.chain.join("\n").as_bytes());
-    for Header { name, value } in record.headers.as_slice() {
-        // Those that can't be written here stand in ours.
-        if let Ok(key) = std::str::from_utf8(name)
-            && !key.contains('\0')
-        {
-            written = written.insert(Written { key, value: value.as_deref() });
-        }
-    }
-    written
+    // Those that can't be written here stand in ours.
+    add_headers(written, record.headers.as_slice())
 }
 
 /// Reads a dead letter; `None` if the record is none of ours.

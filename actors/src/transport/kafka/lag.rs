@@ -34,7 +34,7 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
                 none => none.insert(core.topics.all()?),
             };
             for (topic, partitions) in all {
-                (0..*partitions).for_each(|n| drop(list.add_partition(&core.names.topic(topic), number(n))));
+                list.add_partition_range(&core.names.topic(topic), 0, number(partitions.saturating_sub(1)));
             }
         }
         if list.count() == 0 {
@@ -78,7 +78,7 @@ pub(super) fn ledgers(core: &Core, groups: Vec<Group>) -> Result<Vec<(Group, Led
         if partitions > 0 {
             let mut list = TopicPartitionList::new();
             let name = core.names.topic(&changelog);
-            (0..partitions).for_each(|n| drop(list.add_partition(&name, number(n))));
+            list.add_partition_range(&name, 0, number(partitions - 1));
             for element in core.outsider(&group)?.committed(list)?.elements() {
                 if let Some(tally) = Tally::read(&note(&element)) {
                     sum = sum.plus(&tally.ledger);

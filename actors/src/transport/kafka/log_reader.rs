@@ -17,6 +17,7 @@ use rdkafka::{
 use super::{
     core::Core,
     failure::{failed, store_error},
+    quiet::Quiet,
     topics::number,
 };
 
@@ -42,7 +43,8 @@ pub(super) fn read_to_end(
         return Ok(());
     }
     let what = format!("reading topic {topic}");
-    let consumer: BaseConsumer = core.config.reader().create().map_err(failed(&what))?;
+    let consumer: BaseConsumer<Quiet> =
+        core.config.reader().create_with_context(Quiet::default()).map_err(failed(&what))?;
     consumer.assign(&list).map_err(failed(&what))?;
     // Longer than a request: the first answer comes after the client has connected.
     let patience = core.config.request_timeout * 2;

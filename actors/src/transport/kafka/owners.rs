@@ -11,7 +11,7 @@ use std::{
 
 use pandaflow::{
     Clock, Epoch, Group, Partition, SystemClock, TopicName,
-    ports::{Acquired, Applied, Owner},
+    ports::{Acquired, Owner},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -36,10 +36,10 @@ pub(super) enum Committer {
 }
 
 impl Committer {
-    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+    fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
         match self {
-            Self::Member(desk) => desk.commit(entries),
-            Self::Outsider(outsider) => outsider.commit(entries),
+            Self::Member(desk) => desk.commit(entries, held),
+            Self::Outsider(outsider) => outsider.commit(entries, held),
         }
     }
 }
@@ -49,10 +49,10 @@ pub(super) struct Life {
     pub(super) owner: Owner,
     /// How many partitions the group's topics have.
     pub(super) partitions: u32,
-    pub(super) committer: Committer,
+    committer: Committer,
     /// State and failed attempts, as they are in the changelog.
     pub(super) table: Mutex<Table>,
-    held: AtomicBool,
+    held: Arc<AtomicBool>,
     /// Whether a refusal has not been read by the owner yet: until then it doesn't know what it settles upon.
     pub(super) refused: AtomicBool,
 }
@@ -61,6 +61,11 @@ impl Life {
     /// Whether it may still settle.
     pub(super) fn is_held(&self) -> bool {
         self.held.load(Ordering::Acquire)
+    }
+
+    /// Hands offsets in, to be committed as long as this owner has the partition.
+    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
+        self.committer.commit(entries, Arc::clone(&self.held))
     }
 
     pub(super) fn retire(&self) {
@@ -114,30 +119,14 @@ impl Owners {
         found: Found,
         committer: Committer,
     ) -> Acquired {
-        let Found { partition, partitions, progress, ledger, epoch, table } = found;
+        let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
         let owner = Owner { group: group.clone(), partition, epoch: self.next_epoch(epoch.0) };
-        let mut applied = Vec::new();
-        for (key, state) in &table.states {
-            for (topic, last) in &state.applied {
-                let above = |(known, progress): &(TopicName, pandaflow::policy::watermark::Progress)| {
-                    known == topic && *last >= progress.next
-                };
-                if progress.iter().any(above) {
-                    applied.push(Applied { key: key.clone(), topic: topic.clone(), last: *last });
-                }
-            }
-        }
-        let passed = |(topic, offset): &(TopicName, pandaflow::Offset)| {
-            progress.iter().any(|(known, progress)| known == topic && *offset < progress.next)
-        };
-        let open = table.attempts.iter().filter(|(event, _)| !passed(event));
-        let attempts = open.map(|(_, failed)| failed.clone()).collect();
         let life = Arc::new(Life {
             owner: owner.clone(),
             partitions,
             committer,
             table: Mutex::new(table),
-            held: AtomicBool::new(true),
+            held: Arc::new(AtomicBool::new(true)),
             refused: AtomicBool::new(false),
         });
         let (jobs, work) = mpsc::unbounded_channel();
@@ -161,6 +150,14 @@ impl Owners {
         if let Some(seat) = seat {
             seat.life.retire();
             await_end(seat).await;
+        }
+    }
+
+    /// Lets an owner settle nothing more, though it stays until what it has under way has come back.
+    pub(super) fn stop(&self, owner: &Owner) {
+        let seat = self.seat(&owner.group, owner.partition);
+        if let Some(seat) = seat.filter(|seat| seat.life.owner.epoch == owner.epoch) {
+            seat.life.retire();
         }
     }
 

@@ -103,17 +103,25 @@ pub(super) fn written_timestamp(
     (now.0, Some(headers))
 }
 
-/// Headers as the broker takes them, or the name of one that it can't have: one that is not UTF-8 or holds a zero.
-pub(super) fn written_headers(headers: &Headers) -> Result<Option<OwnedHeaders>, Bytes> {
+/// The name of a header that the broker can't have: one that is not UTF-8, or holds a zero.
+pub(super) fn unwritable_header(headers: &Headers) -> Option<&Bytes> {
+    let unwritable = |name: &&Bytes| name.contains(&0) || std::str::from_utf8(name).is_err();
+    headers.as_slice().iter().map(|header| &header.name).find(unwritable)
+}
+
+/// Headers as the broker takes them; those that it can't have are left out.
+pub(super) fn written_headers(headers: &Headers) -> Option<OwnedHeaders> {
     let headers = headers.as_slice();
     if headers.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let mut written = OwnedHeaders::new_with_capacity(headers.len());
-    for Header { name, value } in headers {
-        let key =
-            std::str::from_utf8(name).ok().filter(|key| !key.contains('\0')).ok_or_else(|| name.clone())?;
-        written = written.insert(Written { key, value: value.as_deref() });
-    }
-    Ok(Some(written))
+    Some(add_headers(OwnedHeaders::new_with_capacity(headers.len()), headers))
+}
+
+/// Adds the headers that the broker can have.
+pub(super) fn add_headers(written: OwnedHeaders, headers: &[Header]) -> OwnedHeaders {
+    headers.iter().fold(written, |written, Header { name, value }| match std::str::from_utf8(name) {
+        Ok(key) if !name.contains(&0) => written.insert(Written { key, value: value.as_deref() }),
+        _ => written,
+    })
 }

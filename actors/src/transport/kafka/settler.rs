@@ -13,14 +13,14 @@ use pandaflow::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    changelog_records::changelog_records,
+    changelog_records::{changelog_records, covered_states},
     commit_note::{Tally, write_ranges},
     commits::{Entry, NotCommitted},
     core::Core,
     dead_letter_record::dead_letter_record,
     failure::{closed, store_error},
     owners::Life,
-    record::{Outbound, written_headers, written_timestamp},
+    record::{Outbound, unwritable_header, written_headers, written_timestamp},
     topics::{missing, number},
 };
 
@@ -72,6 +72,7 @@ pub(super) fn unsettled(settlement: Settlement, kind: SettleErrorKind, source: S
 
 /// Works until nobody can hand settlements in any more.
 pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    put_right(&core, &life).await;
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
     let mut waiting = Vec::new();
@@ -104,6 +105,28 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
                 admitted.into_iter().for_each(|job| job.give_back(why.clone()));
             }
         }
+    }
+}
+
+/// Writes again what an earlier owner has covered up, or compaction would leave that one's word. If it can't be done now,
+/// a later owner will find it.
+async fn put_right(core: &Core, life: &Life) {
+    if life.table().overwritten.is_empty() {
+        return;
+    }
+    let name = core.names.topic(&core.names.changelog(&life.owner.group));
+    let (records, entries) = covered_states(&name, life);
+    log::warn!(
+        "kafka: {}: {} states were written late by an earlier owner: put right",
+        who(life),
+        records.len()
+    );
+    match core.producer.send(records.into_iter()).await {
+        Ok(()) => {
+            let mut table = life.table();
+            entries.into_iter().for_each(|entry| table.take_in(entry));
+        }
+        Err(error) => log::warn!("kafka: {}: {error}", who(life)),
     }
 }
 
@@ -150,9 +173,9 @@ fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
         let message = format!("a record of {size} bytes for {} is over the limit of {limit}", output.topic);
         return Err(store_error(message));
     }
-    match written_headers(&output.headers) {
-        Ok(_) => Ok(()),
-        Err(name) => Err(store_error(format!(
+    match unwritable_header(&output.headers) {
+        None => Ok(()),
+        Some(name) => Err(store_error(format!(
             "a record for {} has a header whose name is not UTF-8 without zeros: {name:?}",
             output.topic
         ))),
@@ -203,8 +226,8 @@ async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -
 
 fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
     let partitions = core.topics.known(&output.topic).ok_or_else(|| missing(&output.topic))?;
-    let headers = written_headers(&output.headers).map_err(|_| store_error("a header can't be written"))?;
-    let (timestamp, headers) = written_timestamp(output.timestamp, headers);
+    // All of them can be written: it was checked.
+    let (timestamp, headers) = written_timestamp(output.timestamp, written_headers(&output.headers));
     Ok(Outbound {
         topic: core.names.topic(&output.topic),
         partition: partition_of(output.key.as_deref(), partitions),
@@ -257,7 +280,7 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
         return Ok(());
     }
     held(life)?;
-    let answer = life.committer.commit(entries);
+    let answer = life.commit(entries);
     let patience = core.config.request_timeout * 3;
     match tokio::time::timeout(patience, answer).await {
         Ok(Ok(Ok(()))) => Ok(()),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,7 @@ use tokio::sync::oneshot;
 use super::{
     core::Core,
     failure::{closed, failed, store_error},
+    quiet::Quiet,
     record::record_of,
     topics::number,
 };
@@ -76,7 +80,8 @@ type There = oneshot::Receiver<Result<(), StoreError>>;
 fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreError> {
     let partitions = core.topics.must_have(&topic)?;
     let what = format!("following topic {topic}");
-    let consumer: BaseConsumer = core.config.reader().create().map_err(failed(&what))?;
+    let consumer: BaseConsumer<Quiet> =
+        core.config.reader().create_with_context(Quiet::default()).map_err(failed(&what))?;
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
         let name = core.names.topic(&topic);
@@ -88,6 +93,7 @@ fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreErr
     let follower = Follower {
         topic,
         table: Arc::downgrade(&table),
+        closed: Arc::clone(&core.closed),
         left: (0..partitions).map(number).collect(),
         reply: Some(reply),
     };
@@ -102,16 +108,18 @@ struct Follower {
     topic: TopicName,
     /// Gone once nobody wants it.
     table: Weak<Table>,
+    closed: Arc<AtomicBool>,
     /// Partitions whose end has not been reached yet.
     left: BTreeSet<i32>,
     reply: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
 
 impl Follower {
-    fn run(mut self, consumer: &BaseConsumer) {
+    fn run(mut self, consumer: &BaseConsumer<Quiet>) {
         loop {
             let polled = consumer.poll(LOOK);
-            let Some(table) = self.table.upgrade() else { return };
+            let wanted = self.table.upgrade().filter(|_| !self.closed.load(Ordering::Acquire));
+            let Some(table) = wanted else { return };
             match polled {
                 None => {}
                 Some(Ok(message)) => table.take_in(record_of(&self.topic, &message)),

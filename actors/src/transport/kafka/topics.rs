@@ -13,9 +13,8 @@ use pandaflow::{
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
-    error::{IsError, RDKafkaErrorCode},
+    error::{IsError, KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 
@@ -23,7 +22,11 @@ use super::{
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,
+    quiet::Quiet,
 };
+
+/// How long to wait before asking again for a leader.
+const LEADER_COMES: Duration = Duration::from_millis(20);
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
@@ -51,8 +54,10 @@ impl From<TopicToCreate> for Wanted {
 
 /// Topics, as far as they have been asked for: their partitions are never fewer later.
 pub(super) struct Topics {
-    client: BaseConsumer,
-    admin: AdminClient<DefaultClientContext>,
+    client: BaseConsumer<Quiet>,
+    quiet: Quiet,
+    bootstrap_servers: String,
+    admin: AdminClient<Quiet>,
     names: Names,
     timeout: Duration,
     replication: i32,
@@ -63,10 +68,13 @@ pub(super) struct Topics {
 impl Topics {
     pub(super) fn new(config: &KafkaConfig, names: Names) -> Result<Self, StoreError> {
         let asking: ClientConfig = config.asking();
-        let client = asking.create().map_err(failed("making a client"))?;
-        let admin = asking.create().map_err(failed("making an admin client"))?;
+        let quiet = Quiet::default();
+        let client = asking.create_with_context(quiet.clone()).map_err(failed("making a client"))?;
+        let admin = asking.create_with_context(Quiet::default()).map_err(failed("making an admin client"))?;
         Ok(Self {
             client,
+            quiet,
+            bootstrap_servers: config.bootstrap_servers.clone(),
             admin,
             names,
             timeout: config.request_timeout,
@@ -100,7 +108,7 @@ impl Topics {
         let metadata = self
             .client
             .fetch_metadata(Some(&name), self.timeout)
-            .map_err(|error| store_error(format!("asking for topic {topic}: {error}")))?;
+            .map_err(|error| self.no_answer(&format!("asking for topic {topic}"), &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
             return Ok(None);
         };
@@ -124,8 +132,10 @@ impl Topics {
     /// All topics of ours with their partitions. Blocks.
     pub(super) fn all(&self) -> Result<Vec<(TopicName, u32)>, StoreError> {
         self.serve();
-        let metadata =
-            self.client.fetch_metadata(None, self.timeout).map_err(failed("asking for all topics"))?;
+        let metadata = self
+            .client
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| self.no_answer("asking for all topics", &error))?;
         let ours = metadata.topics().iter().filter_map(|found| {
             let topic = self.names.read(found.name()).filter(|_| !found.name().starts_with("__"))?;
             Some((topic, u32::try_from(found.partitions().len()).ok()?))
@@ -133,19 +143,46 @@ impl Topics {
         Ok(ours.collect())
     }
 
-    /// The first and the next offset of a partition. Blocks.
+    /// The first and the next offset of a partition. Blocks. A partition that was just made, or is being moved, has no
+    /// leader for a moment: it is waited for.
     pub(super) fn ends(&self, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
-        self.client
-            .fetch_watermarks(&self.names.topic(topic), number(partition), self.timeout)
-            .map_err(|error| store_error(format!("asking for the end of {topic}[{partition}]: {error}")))
+        let (name, deadline) = (self.names.topic(topic), Instant::now() + self.timeout);
+        loop {
+            match self.client.fetch_watermarks(&name, number(partition), self.timeout) {
+                Ok(ends) => return Ok(ends),
+                Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(LEADER_COMES);
+                }
+                Err(error) => {
+                    return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
+                }
+            }
+        }
     }
 
     /// Errors of this client come with its answers; what it tells besides would pile up.
     fn serve(&self) {
-        while self.client.poll(Duration::ZERO).is_some() {}
+        // A poll that served something may say that there is nothing.
+        for _ in 0..100 {
+            let _ = self.client.poll(Duration::ZERO);
+        }
     }
 
-    /// Makes the topics that are not there, and waits until they can be used.
+    /// Why the broker said nothing.
+    fn no_answer(&self, what: &str, error: &KafkaError) -> StoreError {
+        self.serve();
+        let silent = [RDKafkaErrorCode::OperationTimedOut, RDKafkaErrorCode::BrokerTransportFailure];
+        if !error.rdkafka_error_code().is_some_and(|code| silent.contains(&code)) {
+            return store_error(format!("{what}: {error}"));
+        }
+        let why = self.quiet.last_error().map(|why| format!(" ({why})")).unwrap_or_default();
+        let (servers, timeout) = (&self.bootstrap_servers, self.timeout);
+        store_error(format!(
+            "{what}: no broker of bootstrap servers {servers} answered within {timeout:?}{why}"
+        ))
+    }
+
+    /// Makes the topics that are not known to be there.
     pub(super) async fn make(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
         if let Some(empty) = wanted.iter().find(|wanted| wanted.partitions == 0) {
             let message = format!("topic {} needs at least 1 partition, not 0", empty.topic);
@@ -188,7 +225,7 @@ impl Topics {
                 if Instant::now() > deadline {
                     return Err(store_error(format!("topic {topic} was made, but has no leader yet")));
                 }
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(LEADER_COMES);
             }
         }
         Ok(())
@@ -219,6 +256,19 @@ impl Topics {
 /// A partition's number as the client takes it.
 pub(super) fn number(partition: u32) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+fn has_no_leader(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+        )
+    )
 }
 
 pub(super) fn missing(topic: &TopicName) -> StoreError {

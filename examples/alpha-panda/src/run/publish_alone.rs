@@ -8,9 +8,9 @@ use super::{
     LOOK_EVERY,
     progress::Progress,
     publish::FeedPublisher,
-    setup::{Opened, Setup},
+    setup::{Opened, Setup, check},
 };
-use crate::{arguments::FeedOptions, feed};
+use crate::arguments::FeedOptions;
 
 /// Publishes, and gives the exit code: 0 if all of the feed is on the log, or a signal came; 1 if not; 2 if there is
 /// something for the user to mend.
@@ -28,7 +28,7 @@ pub async fn feed(options: FeedOptions) -> ExitCode {
 
 async fn go(options: &FeedOptions, signals: &Signals) -> Result<ExitCode, String> {
     let setup = Setup::new(&options.place)?;
-    let files = feed::check(&options.files.paths()).map_err(|error| error.to_string())?;
+    let files = check(options.files.paths()).await?;
     let opened = setup.open().await?;
     let Opened { setup, transport } = &opened;
     setup.program.create_topics(&**transport).await.map_err(|error| error.to_string())?;

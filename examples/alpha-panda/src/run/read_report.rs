@@ -6,9 +6,9 @@ use pandaflow_actors::cli;
 
 use super::{
     report::{Fed, Report},
-    setup::Setup,
+    setup::{Setup, check},
 };
-use crate::{arguments::ReportOptions, feed};
+use crate::arguments::ReportOptions;
 
 /// Prints the report, and gives the exit code: 0 if it could be read and its ledgers balance; 1 if not; 2 if there is
 /// something for the user to mend.
@@ -21,7 +21,7 @@ pub async fn report(options: ReportOptions) -> ExitCode {
 
 async fn go(options: &ReportOptions) -> Result<ExitCode, String> {
     let setup = Setup::new(&options.place)?;
-    let mut files = feed::check(&options.files.paths()).map_err(|error| error.to_string())?;
+    let mut files = check(options.files.paths()).await?;
     let opened = setup.open().await?;
     let mut published = opened.published(&files).await?;
     if options.files.feeds.is_empty() {

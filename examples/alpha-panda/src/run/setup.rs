@@ -16,7 +16,7 @@ use pandaflow_actors::{
 use super::publish::source_name;
 use crate::{
     arguments::{Place, data_by, loader},
-    feed::FileSummary,
+    feed::{self, FileSummary},
     pipeline,
 };
 
@@ -96,4 +96,10 @@ impl Opened {
         };
         Ok(files.iter().map(of).collect())
     }
+}
+
+/// Reads every file to its end. On a thread of its own, so that a second signal is heard meanwhile.
+pub(super) async fn check(paths: Vec<PathBuf>) -> Result<Vec<FileSummary>, String> {
+    let checked = tokio::task::spawn_blocking(move || feed::check(&paths)).await;
+    checked.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())
 }

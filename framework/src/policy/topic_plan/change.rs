@@ -27,11 +27,6 @@ pub enum Change {
         /// The limit of a partition.
         bytes: u64,
     },
-    /// The age of a record is counted from its event's time, so that one of years ago would go at once.
-    StampOnArrival {
-        /// The topic.
-        topic: TopicName,
-    },
     /// The latest record of a key has to stay.
     Compact {
         /// The topic.
@@ -78,7 +73,6 @@ impl Change {
             Self::Create(wanted) => &wanted.name,
             Self::RaiseRetention { topic, .. }
             | Self::LiftSizeLimit { topic, .. }
-            | Self::StampOnArrival { topic }
             | Self::Compact { topic, .. }
             | Self::RaiseCompactionLag { topic, .. }
             | Self::RaiseRecordLimit { topic, .. }
@@ -100,10 +94,17 @@ impl fmt::Display for Change {
         match self {
             Self::Create(topic) => {
                 let partitions = topic.partitions;
-                write!(f, "create: {}, {partitions} partition{}, ", topic.purpose, if partitions == 1 { "" } else { "s" })?;
+                write!(
+                    f,
+                    "create: {}, {partitions} partition{}, ",
+                    topic.purpose,
+                    if partitions == 1 { "" } else { "s" }
+                )?;
                 match topic.purpose.cleanup() {
                     Cleanup::Delete => write!(f, "kept {}", kept(topic.retention)),
-                    _ if topic.purpose == Purpose::Table => write!(f, "compacted after {}", kept(topic.retention)),
+                    _ if topic.purpose == Purpose::Table => {
+                        write!(f, "compacted after {}", kept(topic.retention))
+                    }
                     _ => f.write_str("compacted"),
                 }
             }
@@ -113,9 +114,6 @@ impl fmt::Display for Change {
             Self::LiftSizeLimit { bytes, .. } => write!(
                 f,
                 "lift retention.bytes: beyond {bytes} bytes of a partition records go before their time"
-            ),
-            Self::StampOnArrival { .. } => f.write_str(
-                "set message.timestamp.type to LogAppendTime: by CreateTime events of long ago go as soon as they come",
             ),
             Self::Compact { from, lag, .. } => {
                 write!(
@@ -134,7 +132,10 @@ impl fmt::Display for Change {
                 kept(Some(*to))
             ),
             Self::RaiseRecordLimit { from, to, .. } => {
-                write!(f, "raise max.message.bytes: a record may have {from} bytes, and is to have up to {to}")
+                write!(
+                    f,
+                    "raise max.message.bytes: a record may have {from} bytes, and is to have up to {to}"
+                )
             }
             Self::AddPartitions { from, to, .. } => write!(f, "add partitions: from {from} to {to}"),
         }

@@ -133,15 +133,6 @@ impl fmt::Display for Cleanup {
     }
 }
 
-/// Which time a record's age is counted from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimestampType {
-    /// The one that its producer gave it: an event of years ago is past its retention when it comes.
-    Create,
-    /// When it reached the broker.
-    Arrival,
-}
-
 /// A topic as a broker has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundTopic {
@@ -157,8 +148,6 @@ pub struct FoundTopic {
     pub retention_bytes: Option<u64>,
     /// How long a record stays, where it is compacted, even if there is a later one of its key.
     pub compaction_lag: Duration,
-    /// Which time a record's age is counted from.
-    pub timestamps: TimestampType,
     /// How many bytes a record may have at most.
     pub max_record: u64,
 }

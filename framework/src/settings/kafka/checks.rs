@@ -24,6 +24,7 @@ fn names(kafka: &Kafka, checks: &mut Checks) {
     for (field, text) in [
         ("client_id", Some(&kafka.client_id)),
         ("group_id_prefix", Some(&kafka.group_id_prefix)),
+        ("prefix", kafka.prefix.as_ref()),
         ("instance_id", kafka.instance_id.as_ref()),
     ] {
         if text.is_some_and(|text| !fits(text)) {

@@ -10,6 +10,8 @@ use std::{
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
@@ -50,6 +52,15 @@ pub(super) struct MemberContext {
 }
 
 impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+        DefaultClientContext.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {
+        self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
         log::warn!("kafka consumer: {error}: {reason}");

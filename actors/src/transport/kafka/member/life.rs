@@ -27,11 +27,18 @@ impl Work {
     fn restart(&mut self, partition: Partition, reply: oneshot::Sender<Result<(), StoreError>>) {
         let group = &self.request.group;
         let seat = self.seats.get_mut(&partition).filter(|_| !self.closing);
-        let Some(seat) = seat.filter(|seat| matches!(seat.stage, Stage::Owned(..))) else {
+        let Some((seat, owner)) = seat.and_then(|seat| match &seat.stage {
+            Stage::Owned(owner, _) => {
+                let owner = owner.clone();
+                Some((seat, owner))
+            }
+            Stage::Acquiring | Stage::Draining(_) => None,
+        }) else {
             let message = format!("{group} doesn't own partition {partition} any more");
             let _ = reply.send(Err(store_error(message)));
             return;
         };
+        self.core.owners.stop(&owner);
         seat.stage = Stage::Acquiring;
         self.seat_numbers += 1;
         seat.number = self.seat_numbers;

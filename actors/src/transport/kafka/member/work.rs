@@ -27,7 +27,7 @@ use super::{
     seat::{Channel, Seat},
 };
 use crate::transport::kafka::{
-    commits::{CommitThread, NotCommitted},
+    commits::{CommitThread, NotCommitted, Standing},
     core::Core,
     failure::{failed, store_error},
 };
@@ -123,7 +123,7 @@ impl Work {
         let topics: Vec<&str> = self.names.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(failed(&what))?;
         let consumer = Arc::new(consumer);
-        let commits = CommitThread::start(&self.notes.commits, Arc::clone(&consumer))?;
+        let commits = CommitThread::start(&self.notes.commits, Arc::clone(&consumer), Standing::Member)?;
         Ok(Client { consumer, callbacks, rung, commits })
     }
 
