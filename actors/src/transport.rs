@@ -3,5 +3,16 @@
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod dead_letter_form;
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod headers_codec;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod held;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod side_thread;
