@@ -24,13 +24,25 @@ pub enum EnvironmentError {
 /// # Errors
 /// [`EnvironmentError`], with everything that is wrong.
 pub fn read_settings(loader: &Loader) -> Result<Settings, EnvironmentError> {
-    let dotenv = match fs::read_to_string(".env") {
-        Ok(text) => text,
+    let dotenv = match fs::read(".env") {
+        Ok(bytes) => text_of(bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(EnvironmentError::DotEnv(error)),
     };
     // Not `vars`, which panics where any variable of the process is not UTF-8.
     Ok(loader.load(std::env::vars_os(), &dotenv)?)
+}
+
+/// The text of `.env`, or the line where it is none.
+fn text_of(bytes: Vec<u8>) -> Result<String, EnvironmentError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        EnvironmentError::DotEnv(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("line {line} is not UTF-8"),
+        ))
+    })
 }
 
 /// Where the data of a program lies: where DATABASE__URL says, else in `default`.
@@ -43,5 +55,17 @@ pub fn data_folder(settings: &Settings, default: &Path) -> PathBuf {
         settings.database.url.path().to_owned()
     } else {
         default.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_named() {
+        assert_eq!(text_of(b"A=1\n".to_vec()).unwrap(), "A=1\n");
+        let error = text_of(b"A=1\nB=\xff\n".to_vec()).unwrap_err().to_string();
+        assert!(error.contains("line 2 is not UTF-8"), "{error}");
     }
 }

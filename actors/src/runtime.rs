@@ -23,7 +23,13 @@ mod supervisor;
 mod task;
 mod task_telemetry;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use actix::{Actor, Addr};
 use pandaflow::{
@@ -79,6 +85,8 @@ pub struct Runtime {
     arbiters: Arc<Arbiters>,
     watchdog: Option<Watchdog>,
     monitor: Monitor,
+    /// Tasks that a drain's deadline cut off.
+    cut_off: Arc<AtomicUsize>,
     fatal: watch::Receiver<Option<String>>,
 }
 
@@ -115,6 +123,7 @@ impl Runtime {
             concurrency: config.concurrency,
             handler_times: config.handler_times,
             board: Board::default(),
+            cut_off: Arc::default(),
         };
         let (hosts, names) = hosts(program, &plan, &surroundings).await?;
         let (tell_fatal, fatal) = watch::channel(None);
@@ -137,7 +146,8 @@ impl Runtime {
             surroundings.board.clone(),
             config.check_every,
         );
-        Ok(Self { transport, services, supervisor, plan, arbiters, watchdog, monitor, fatal })
+        let cut_off = surroundings.cut_off;
+        Ok(Self { transport, services, supervisor, plan, arbiters, watchdog, monitor, cut_off, fatal })
     }
 
     /// The transport that it runs on.
@@ -169,10 +179,15 @@ impl Runtime {
     /// # Errors
     /// The transport can't tell.
     pub async fn is_idle(&self) -> Result<bool, StoreError> {
-        let lags = self.lag().await?;
+        Ok(self.has_settled_all(&self.lag().await?))
+    }
+
+    /// Whether this is the lag of processors that have settled every event.
+    #[must_use]
+    pub fn has_settled_all(&self, lags: &[Lag]) -> bool {
         // A group that has not joined yet has no lag to tell, and everything still before it.
         let joined = self.groups().iter().all(|group| lags.iter().any(|lag| lag.group == *group));
-        Ok(joined && lags.iter().all(|lag| lag.records() == 0))
+        joined && lags.iter().all(|lag| lag.records() == 0)
     }
 
     /// Where every processor is in its life; empty once the runtime has ended.
@@ -191,13 +206,15 @@ impl Runtime {
     }
 
     /// Drains within `deadline`: sources stop, lanes end what they have begun, what has ended is settled. The
-    /// transport can still be read afterwards. `true` if everything ended in time.
+    /// transport can still be read afterwards. `true` if everything ended in time; `false` if a handler was cut off
+    /// or what it left was not settled, so that its event comes again.
     pub async fn drain(&self, deadline: Duration) -> bool {
+        let cut_off_before = self.cut_off.load(Ordering::Relaxed);
         let drained = self.supervisor.send(Shutdown { deadline });
         // A task ends by itself at its deadline; the rest is for the hops.
         let in_time = tokio::time::timeout(deadline + Duration::from_secs(1), drained).await.is_ok();
         self.monitor.stop();
-        in_time
+        in_time && self.cut_off.load(Ordering::Relaxed) == cut_off_before
     }
 
     /// Ends all threads, and the transport once its last write is done. [`Runtime::drain`] comes before: what

@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// let event = EventLog {
 ///     processor: "risk-manager".into(),
 ///     namespace: "paper".parse().unwrap(),
-///     correlation_id: uuid::Uuid::nil(),
+///     correlation_id: Some(uuid::Uuid::nil()),
 ///     topic: TopicName::new("paper.signals.raw"),
 ///     partition: Partition(3),
 ///     offset: Offset(42),
@@ -28,8 +28,8 @@ pub struct EventLog {
     pub processor: Arc<str>,
     /// The namespace that the processor runs in.
     pub namespace: Namespace,
-    /// The id of the chain that the event belongs to.
-    pub correlation_id: Uuid,
+    /// The id of the chain that the event belongs to; `None` if the event can't be read.
+    pub correlation_id: Option<Uuid>,
     /// The topic that it came from.
     pub topic: TopicName,
     /// Its partition.
@@ -49,7 +49,9 @@ impl KV for EventLog {
     fn serialize(&self, _record: &Record<'_>, to: &mut dyn Serializer) -> slog::Result {
         to.emit_str(Key::from("processor"), &self.processor)?;
         to.emit_str(Key::from("namespace"), self.namespace.as_str())?;
-        to.emit_arguments(Key::from("correlation_id"), &format_args!("{}", self.correlation_id))?;
+        if let Some(id) = self.correlation_id {
+            to.emit_arguments(Key::from("correlation_id"), &format_args!("{id}"))?;
+        }
         to.emit_str(Key::from("topic"), self.topic.as_str())?;
         to.emit_u32(Key::from("partition"), self.partition.0)?;
         to.emit_u64(Key::from("offset"), self.offset.0)

@@ -52,7 +52,7 @@ fn event_log() -> EventLog {
     EventLog {
         processor: "risk-manager".into(),
         namespace: "paper".parse().unwrap(),
-        correlation_id: Uuid::from_u128(7),
+        correlation_id: Some(Uuid::from_u128(7)),
         topic: TopicName::new("paper.signals.raw"),
         partition: Partition(3),
         offset: Offset(42),

@@ -99,7 +99,7 @@ impl MetricsHandle {
     }
 
     /// Runs `code` so that what it counts with the macros of the `metrics` crate goes into this service's text.
-    /// A lane polls its handler in here.
+    /// A task takes its turns in here, and with them its handlers.
     pub fn record<T>(&self, code: impl FnOnce() -> T) -> T {
         metrics::with_local_recorder(&*self.shared.recorder, code)
     }

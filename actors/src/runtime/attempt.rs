@@ -12,6 +12,7 @@ use pandaflow::{
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, FailedAttempts, Filing, Verdict},
 };
+use slog::Logger;
 
 use super::{
     claim::lease_ends,
@@ -22,6 +23,7 @@ use super::{
     lanes::LaneNo,
     permits::Permit,
 };
+use crate::logging::EventLog;
 
 /// An event that is begun in its lane.
 pub(crate) struct Work<P> {
@@ -102,16 +104,18 @@ async fn handle<P: StreamProcessor>(
     broken: &mut Option<String>,
 ) -> How<P::State> {
     loop {
-        let failure = match attempt(env, permit.take(), processor, delivery).await {
+        let mut chain = None;
+        let failure = match attempt(env, permit.take(), processor, delivery, &mut chain).await {
             Ok(effects) => return How::Succeeded(effects),
             Err(Trouble::Draining) => return How::GivenBack,
             Err(Trouble::Failed(failure)) => failure,
         };
+        let log = event_log(env, delivery, chain);
         delivery.failed += 1;
         env.telemetry.borrow_mut().batch.failed(failure.class);
         let now = env.clock.now();
         let first_failed = *delivery.first_failed.get_or_insert(now);
-        let rebuild = rebuild_wait(env, processor.is_none(), &failure).unwrap_or_else(|reason| {
+        let rebuild = rebuild_wait(env, &log, processor.is_none(), &failure).unwrap_or_else(|reason| {
             *broken = Some(reason);
             Duration::ZERO
         });
@@ -124,14 +128,14 @@ async fn handle<P: StreamProcessor>(
                 }
                 env.telemetry.borrow_mut().batch.retries += 1;
                 let wait = wait.max(rebuild);
-                slog::info!(env.log, "attempt failed: trying again"; "topic" => %delivery.record.topic, "partition" => delivery.record.partition.0, "offset" => delivery.record.offset.0, "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
+                slog::debug!(log, "attempt failed: trying again"; "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
                 if Box::pin(env.wait(wait)).await.is_err() {
                     return How::GivenBack;
                 }
             }
             Next::GiveUp => {
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
-                return match Box::pin(file(env, delivery, failure, tries)).await {
+                return match Box::pin(file(env, &log, delivery, failure, tries)).await {
                     Ok(filing) => How::DeadLettered(filing),
                     // The attempt is not counted, as after a crash: without its letter its failure is not known, so that
                     // the last attempt has to be made again, and not one more.
@@ -142,12 +146,27 @@ async fn handle<P: StreamProcessor>(
     }
 }
 
+/// What is written of an event that failed says which it is, and of which chain.
+fn event_log<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery, chain: Option<EventId>) -> Logger {
+    let event = EventLog {
+        processor: Env::<P>::DECLARATION.name.into(),
+        namespace: env.scope.namespace.clone(),
+        correlation_id: chain.map(|chain| chain.0),
+        topic: delivery.record.topic.clone(),
+        partition: delivery.record.partition,
+        offset: delivery.record.offset,
+    };
+    event.logger(&env.process_log)
+}
+
 /// One attempt, from loading the key's state to the staged effects. If it comes without a permit, it waits for one.
+/// Once its event has been read, it tells the id of its chain.
 async fn attempt<P: StreamProcessor>(
     env: &Env<P>,
     permit: Option<Permit>,
     processor: &mut Option<Box<P>>,
     delivery: &Delivery,
+    chain: &mut Option<EventId>,
 ) -> Result<Effects<P::State>, Trouble> {
     let state = match state_at_hand(env, delivery) {
         Some(state) => state,
@@ -172,6 +191,7 @@ async fn attempt<P: StreamProcessor>(
     };
     env.permits.end(permit);
     env.telemetry.borrow_mut().attempted(ctx.event_type(), began);
+    *chain = Some(ctx.correlation_id()).filter(|chain| !chain.0.is_nil());
     let failure = match outcome {
         Ok(result) => {
             *processor = Some(own);
@@ -203,12 +223,17 @@ fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {
 }
 
 /// How long a lane whose struct is gone waits for a new one, or why it may not have one.
-fn rebuild_wait<P: StreamProcessor>(env: &Env<P>, gone: bool, failure: &Failure) -> Result<Duration, String> {
+fn rebuild_wait<P: StreamProcessor>(
+    env: &Env<P>,
+    log: &Logger,
+    gone: bool,
+    failure: &Failure,
+) -> Result<Duration, String> {
     if !gone {
         return Ok(Duration::ZERO);
     }
     env.telemetry.borrow_mut().batch.lane_restarts += 1;
-    slog::warn!(env.log, "a lane is rebuilt"; "error" => &failure.message, "kind" => ?failure.kind);
+    slog::warn!(log, "a lane is rebuilt"; "error" => &failure.message, "kind" => ?failure.kind);
     match env.rebuilds.borrow_mut().failed(env.started.elapsed()) {
         Restart::After(wait) => Ok(wait),
         Restart::Escalate => Err(format!(
@@ -230,6 +255,7 @@ fn note_failed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) {
 /// Hands the dead letter over until it is taken: it is never dropped.
 async fn file<P: StreamProcessor>(
     env: &Env<P>,
+    log: &Logger,
     delivery: &Delivery,
     failure: Failure,
     tries: Tries,
@@ -242,7 +268,7 @@ async fn file<P: StreamProcessor>(
         event_id: peek_id::<P>(delivery.input, &record),
     };
     let letter = DeadLetter::new(&origin, record, failure, tries);
-    slog::warn!(env.log, "event given up on"; "topic" => %letter.record.topic, "partition" => letter.record.partition.0, "offset" => letter.record.offset.0, "attempts" => letter.attempts, "class" => letter.class.as_str(), "error" => &letter.message, "fingerprint" => &letter.fingerprint);
+    slog::warn!(log, "event given up on"; "attempts" => letter.attempts, "class" => letter.class.as_str(), "error" => &letter.message, "fingerprint" => &letter.fingerprint);
     env.ask_to_the_end("dead letters", || env.dead_letters.file(letter.clone())).await
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt::Display,
     future::Future,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     dead_letters::DeadLetterHandle,
     dedup::DedupHandle,
     health::{HealthHandle, ReportComponent, Status},
+    metrics::MetricsHandle,
 };
 
 /// The first and the longest wait for a store that doesn't answer.
@@ -47,12 +48,16 @@ pub(crate) struct Env<P: StreamProcessor> {
     pub(crate) lease: Duration,
     pub(crate) dead_letters: DeadLetterHandle,
     pub(crate) health: HealthHandle,
+    /// What handlers count with the macros of the `metrics` crate goes here.
+    pub(crate) metrics: MetricsHandle,
     pub(crate) entry: Arc<TaskEntry>,
     /// Whether claims of the partition's earlier owners have been ended.
     pub(crate) fenced: Cell<bool>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) running: Running,
     pub(crate) log: Logger,
+    /// The log of the process; what is written of an event says all else itself.
+    pub(crate) process_log: Logger,
     /// Failed attempts to be kept with the next settlement.
     pub(crate) failed: RefCell<Vec<AttemptChange>>,
     pub(crate) telemetry: RefCell<TaskTelemetry>,
@@ -60,6 +65,8 @@ pub(crate) struct Env<P: StreamProcessor> {
     pub(crate) started: Instant,
     /// An earlier task of the partition failed: one event may be the reason.
     pub(crate) careful: bool,
+    /// Tasks of the process that a drain's deadline cut off.
+    pub(crate) cut_off: Arc<AtomicUsize>,
     /// Set once, when the task drains: what waits for a time gives up waiting.
     pub(crate) draining: Cell<bool>,
     pub(crate) drain: Notify,

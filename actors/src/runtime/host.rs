@@ -60,6 +60,8 @@ pub(crate) struct Surroundings {
     pub(crate) concurrency: Option<std::num::NonZeroUsize>,
     pub(crate) handler_times: HandlerTimes,
     pub(crate) board: Board,
+    /// Tasks that a drain's deadline cut off.
+    pub(crate) cut_off: Arc<AtomicUsize>,
 }
 
 impl Surroundings {
@@ -344,16 +346,19 @@ impl<P: StreamProcessor> TaskSeed<P> {
             lease: self.around.lease,
             dead_letters: self.around.services.dead_letters,
             health: self.around.services.health,
+            metrics: self.around.services.metrics,
             entry,
             fenced: false.into(),
             clock: self.around.clock,
             running: self.running,
             log: self.log,
+            process_log: self.around.log,
             failed: Default::default(),
             telemetry: telemetry.into(),
             rebuilds: RestartBudget::new(self.around.restarts).into(),
             started: Instant::now(),
             careful: self.careful,
+            cut_off: self.around.cut_off,
             draining: false.into(),
             drain: Default::default(),
         };

@@ -286,7 +286,8 @@ impl<P: StreamProcessor> ActorFuture<Task<P>> for Drive {
         if task.ended {
             return Poll::Ready(());
         }
-        task.turn(cx);
+        let metrics = task.env.metrics.clone();
+        metrics.record(|| task.turn(cx));
         if let Some(how) = task.over(cx) {
             task.finish(how, ctx);
             return Poll::Ready(());

@@ -25,7 +25,6 @@ pub(crate) struct TaskTelemetry {
     /// What has happened since the last message. Attempts of this task count in it, too.
     pub(crate) batch: Telemetry,
     told: Ledger,
-    cut_at: Option<Instant>,
     /// When an attempt ended, until something else happens than the booking of its end.
     ended_at: Option<Instant>,
     /// Batches in the task's mailbox: counted up by who sends, down by who takes.
@@ -43,17 +42,7 @@ impl TaskTelemetry {
         mailbox: Arc<AtomicUsize>,
         times: HandlerTimes,
     ) -> Self {
-        Self {
-            metrics,
-            board,
-            entry,
-            batch: Telemetry::new(task),
-            told,
-            cut_at: None,
-            ended_at: None,
-            mailbox,
-            times,
-        }
+        Self { metrics, board, entry, batch: Telemetry::new(task), told, ended_at: None, mailbox, times }
     }
 
     /// A batch was taken out of the mailbox.
@@ -61,17 +50,9 @@ impl TaskTelemetry {
         self.mailbox.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A settlement was cut.
-    pub(crate) fn cut(&mut self) {
-        self.interrupt();
-        self.cut_at.get_or_insert_with(Instant::now);
-    }
-
-    /// The oldest settlement under way is real.
-    pub(crate) fn settled(&mut self) {
-        if let Some(at) = self.cut_at.take() {
-            self.batch.settle.record(at.elapsed());
-        }
+    /// A settlement that was cut then is real.
+    pub(crate) fn settled(&mut self, cut_at: Instant) {
+        self.batch.settle.record(cut_at.elapsed());
     }
 
     /// Tells what has happened since the last time. If metrics are busy, it is told the next time.

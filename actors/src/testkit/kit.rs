@@ -261,12 +261,12 @@ impl TestKit {
         self.program.group(P::DECLARATION.name, &self.namespace)
     }
 
-    /// Drains the program and ends it.
-    pub async fn stop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.drain(Duration::from_secs(30)).await;
-            runtime.end().await;
-        }
+    /// Drains the program for 30 s of its clock at most, and ends it. `true` if all that had begun ended in that time.
+    pub async fn stop(&mut self) -> bool {
+        let Some(runtime) = self.runtime.take() else { return true };
+        let in_time = runtime.drain(Duration::from_secs(30)).await;
+        runtime.end().await;
+        in_time
     }
 
     /// Ends the program and starts it again on what it left in the log.

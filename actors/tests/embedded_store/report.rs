@@ -48,3 +48,28 @@ fn a_folder_without_data_is_said_to_be_one() {
     assert!(matches!(error, OpenError::Missing { .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_damaged_file_is_refused_and_nothing_is_left_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(folder.path());
+    let topic = shop.topic("paper.in", 1, false);
+    let owner = shop.acquire("g", 0, &[&topic]).owner;
+    for number in 0..50 {
+        shop.settle(everything(&owner, &topic, number)).unwrap();
+    }
+    shop.close();
+    let file = folder.path().join("pandaflow.db");
+    let whole = std::fs::read(&file).unwrap();
+    let mut torn = whole.clone();
+    torn[whole.len() / 2..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
+    for bytes in [&whole[..whole.len() - 5_000], &torn, b"", b"no database"] {
+        std::fs::write(&file, bytes).unwrap();
+        let before = std::fs::read_dir(folder.path()).unwrap().count();
+        let error = EmbeddedReport::open(folder.path()).err().expect("it is damaged");
+        assert!(error.to_string().contains("pandaflow.db"), "{error}");
+        assert!(matches!(error, OpenError::Damaged { .. } | OpenError::Foreign { .. }), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), bytes);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
+    }
+}

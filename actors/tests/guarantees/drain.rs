@@ -52,7 +52,7 @@ async fn a_drain_ends_at_its_deadline_and_what_still_ran_comes_again() {
     kit.advance(Duration::from_millis(10)).await;
     let before = kit.now();
     // Its deadline is 30 s.
-    kit.stop().await;
+    assert!(!kit.stop().await, "a handler was cut off");
     let took = kit.now().since(before);
     assert!(took >= Duration::from_secs(30) && took < Duration::from_secs(31), "{took:?}");
     assert_eq!(kit.state::<Sleeper>("ada").done, [0]);
@@ -76,7 +76,7 @@ async fn a_drain_that_has_nothing_to_wait_for_ends_at_once() {
     kit.send("jobs", Job::new("ada", 0, &[Then::Fail; 9]));
     kit.advance(Duration::from_millis(1)).await;
     let before = kit.now();
-    kit.stop().await;
+    assert!(kit.stop().await);
     assert!(kit.now().since(before) < Duration::from_millis(100), "a retry's wait is not waited for");
 }
 

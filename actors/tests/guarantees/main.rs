@@ -7,6 +7,7 @@ mod docs;
 mod drain;
 mod faults;
 mod ids;
+mod lines;
 mod mailboxes;
 mod malformed;
 mod order;

@@ -272,3 +272,30 @@ async fn a_table_shows_the_latest_value_of_a_key_follows_its_topic_and_forgets_b
     kit.run_until_idle().await;
     assert_eq!(kit.state::<Looker>("ada").done.last(), Some(&5), "a new life knows what lies there");
 }
+
+/// Counts with the macros of the `metrics` crate, before and after it has waited.
+#[derive(StreamProcessor)]
+#[processor(name = "counter", input(topic = "jobs", event = Job))]
+struct Counter;
+
+impl Handle<Job> for Counter {
+    type Error = std::convert::Infallible;
+
+    async fn handle(&mut self, job: Event<Job>, _: &mut Context<Self>) -> Result<(), Self::Error> {
+        metrics::counter!("jobs_begun_total").increment(1);
+        tokio::time::sleep(Duration::from_millis(job.no)).await;
+        metrics::counter!("jobs_done_total").increment(1);
+        Ok(())
+    }
+}
+
+#[actix::test]
+async fn what_a_handler_counts_is_served_with_the_metrics_of_its_process() {
+    let mut kit = TestKit::start(Program::new().processor(|| Counter)).await;
+    for no in 0..5 {
+        kit.send("jobs", Job::new("ada", no, &[]));
+    }
+    kit.run_until_idle().await;
+    let text = kit.runtime().services().metrics.render().await.unwrap();
+    assert!(text.contains("jobs_begun_total 5") && text.contains("jobs_done_total 5"), "{text}");
+}

@@ -4,7 +4,7 @@ mod progress;
 mod publish;
 mod report;
 
-use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{fmt::Display, net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use pandaflow::{Namespace, ports::Transport, settings::Settings};
 use pandaflow_actors::{
@@ -24,6 +24,9 @@ use crate::{
 
 /// How often the run looks how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How often in a row it may be impossible to say how far the run is: a store may be busy, the events go on.
+const LOOKS_FAILED_AT_MOST: u32 = 50;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub async fn run(options: RunOptions) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return cli::refuse(error),
     };
-    let prepared = match prepare(&options) {
+    let prepared = match prepare(&options).await {
         Ok(prepared) => prepared,
         Err(message) => return cli::refuse(message),
     };
@@ -65,11 +68,13 @@ pub async fn run(options: RunOptions) -> ExitCode {
     }
 }
 
-fn prepare(options: &RunOptions) -> Result<Prepared, String> {
+async fn prepare(options: &RunOptions) -> Result<Prepared, String> {
     let settings = read_settings(&loader()).map_err(|error| error.to_string())?;
     let namespaces = options.namespaces(&settings);
     let program = pipeline::program(&settings, &namespaces).map_err(|error| error.to_string())?;
-    let files = feed::check(&options.feeds()).map_err(|error| error.to_string())?;
+    let feeds = options.feeds();
+    // On a thread of its own, so that a second signal is heard meanwhile.
+    let files = aside(move || feed::check(&feeds)).await?;
     let logging =
         logging::start(&settings, "alpha-panda", Console::stderr()).map_err(|error| error.to_string())?;
     let data = options.data.clone().unwrap_or_else(|| data_by(&settings));
@@ -80,8 +85,17 @@ fn prepare(options: &RunOptions) -> Result<Prepared, String> {
         EmbeddedTransport::remove(&data).map_err(|error| error.to_string())?;
     }
     let config = EmbeddedConfig::by(&settings);
-    let transport = Arc::new(EmbeddedTransport::open(&data, config).map_err(|error| error.to_string())?);
+    let folder = data.clone();
+    let transport = Arc::new(aside(move || EmbeddedTransport::open(folder, config)).await?);
     Ok(Prepared { settings, namespaces, program, files, data, transport, _logging: logging })
+}
+
+/// Does what takes long and can't be waited for, on another thread.
+async fn aside<T: Send + 'static, E: Display + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())
 }
 
 async fn go(options: &RunOptions, prepared: &Prepared, signals: &Signals) -> Result<ExitCode, String> {
@@ -130,6 +144,7 @@ async fn go(options: &RunOptions, prepared: &Prepared, signals: &Signals) -> Res
 /// Follows the run to its end.
 async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, progress: &mut Progress) -> End {
     let runtime = process.runtime();
+    let mut looks_failed = 0;
     loop {
         tokio::select! {
             () = signals.first() => return End::Interrupted,
@@ -144,11 +159,13 @@ async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, prog
         match runtime.lag().await {
             Ok(lag) => {
                 progress.show(feed.published(), &lag);
-                if published_all && lag.iter().all(|lag| lag.records() == 0) {
+                if published_all && runtime.has_settled_all(&lag) {
                     return End::Done;
                 }
+                looks_failed = 0;
             }
-            Err(error) => return End::Failed(error.to_string()),
+            Err(error) if looks_failed == LOOKS_FAILED_AT_MOST => return End::Failed(error.to_string()),
+            Err(_) => looks_failed += 1,
         }
     }
 }

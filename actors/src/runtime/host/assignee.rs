@@ -135,6 +135,8 @@ impl<P: StreamProcessor> Assignee for HostAssignee<P> {
 
     fn delivered(&self, batch: Batch) {
         let tasks = self.routes.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        // Records come only to a task that asked for them. If it has ended or was replaced since, they are of an old
+        // assignment: the next one begins with them, at what was settled last.
         if let Some(task) = tasks.get(&batch.partition).filter(|task| task.epoch == batch.epoch) {
             task.mailbox.fetch_add(1, Ordering::Relaxed);
             // Bounded by what the task asked for. A task that is gone has its partition started over.

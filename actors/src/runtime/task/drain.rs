@@ -1,6 +1,6 @@
 //! Draining: nothing comes in any more, what has begun ends, what has ended is settled.
 
-use std::{future::Future, pin::Pin, task::Context as PollContext};
+use std::{future::Future, pin::Pin, sync::atomic::Ordering, task::Context as PollContext};
 
 use actix::{ActorContext, Context, Handler};
 use pandaflow::StreamProcessor;
@@ -32,10 +32,13 @@ impl<P: StreamProcessor> Task<P> {
         }
         let drainage = self.drainage.as_mut()?;
         let late = drainage.deadline.as_mut().poll(cx).is_ready();
+        let settled = self.settling.is_empty() && self.retry_is_empty() && self.open.is_empty();
+        if late && (!self.waiting.is_empty() || !settled) {
+            self.env.cut_off.fetch_add(1, Ordering::Relaxed);
+        }
         if late && !self.waiting.is_empty() {
             self.abandon();
         }
-        let settled = self.settling.is_empty() && self.retry_is_empty() && self.open.is_empty();
         (self.waiting.is_empty() && self.preparing.is_none() && (settled || late)).then(|| {
             self.tell();
             HowTaskEnded::Released

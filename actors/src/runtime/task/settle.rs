@@ -12,7 +12,7 @@ use pandaflow::{
     EventId, StreamProcessor,
     ports::{SettleErrorKind, Settlement, StateChange, Unsettled},
 };
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::Task;
 use crate::runtime::{
@@ -27,6 +27,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 /// What is remembered of a settlement on its way.
 pub(super) struct Under {
+    cut_at: Instant,
     events: usize,
     bytes: usize,
     states: Vec<StateChange>,
@@ -77,7 +78,7 @@ impl<P: StreamProcessor> Task<P> {
         {
             return;
         }
-        self.env.telemetry.borrow_mut().cut();
+        self.env.telemetry.borrow_mut().interrupt();
         let states = self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version);
         let states = match states {
             Ok(states) => states,
@@ -94,7 +95,10 @@ impl<P: StreamProcessor> Task<P> {
         let number = self.next_settlement;
         self.next_settlement += 1;
         let ids = settlement.marks.iter().map(|mark| mark.id).collect();
-        self.under.insert(number, Under { events, bytes, states: keys_of(&settlement.states), ids });
+        self.under.insert(
+            number,
+            Under { cut_at: Instant::now(), events, bytes, states: keys_of(&settlement.states), ids },
+        );
         self.hand_over(number, settlement);
     }
 
@@ -113,7 +117,7 @@ impl<P: StreamProcessor> Task<P> {
             // If it fails, the claims end with their lease: the marks are settled.
             actix_rt::spawn(async move { drop(done.await) });
         }
-        self.env.telemetry.borrow_mut().settled();
+        self.env.telemetry.borrow_mut().settled(under.cut_at);
         if self.drainage.is_none() && under.events > 0 {
             self.demand.request(under.events, under.bytes);
         }

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum FeedError {
     /// The file can't be opened or read.
-    #[error("{}: can't be read; expected a zip archive of recorded trades or bars", .path.display())]
+    #[error("{}: can't be read: {source}; expected a zip archive of recorded trades or bars", .path.display())]
     Unreadable {
         /// The archive.
         path: PathBuf,
@@ -17,7 +17,7 @@ pub enum FeedError {
         source: io::Error,
     },
     /// The file is no zip archive, or one that is cut off.
-    #[error("{}: no whole zip archive; it may be truncated, or something else", .path.display())]
+    #[error("{}: no whole zip archive ({source}); it may be truncated, or something else", .path.display())]
     NoArchive {
         /// The archive.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum FeedError {
         source: zip::result::ZipError,
     },
     /// The archive's content can't be unpacked, or is not what was packed.
-    #[error("{}: {csv} can't be unpacked whole; the archive is damaged or truncated", .path.display())]
+    #[error("{}: {csv} can't be unpacked whole ({source}); the archive is damaged or truncated", .path.display())]
     Damaged {
         /// The archive.
         path: PathBuf,
