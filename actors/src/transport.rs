@@ -5,5 +5,16 @@ pub mod embedded;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod dead_letter_form;
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod headers_codec;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod held;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod side_thread;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pandaflow::{SystemClock, ports::Transport, settings::Settings};
 use pandaflow_actors::{
-    testkit::contract::{Subject, WithDedup},
+    testkit::contract::{Subject, WithStores},
     transport::{
         memory::MemoryTransport,
         redis::{RedisConfig, RedisDedupStore},
@@ -14,7 +14,7 @@ use pandaflow_actors::{
 };
 
 /// The memory transport with its dedup store replaced.
-struct OnRedis(Arc<WithDedup>);
+struct OnRedis(Arc<WithStores>);
 
 impl OnRedis {
     /// Keys of its own, so that tests that run at once don't meet.
@@ -24,7 +24,7 @@ impl OnRedis {
         config.key_prefix = format!("test-{}", uuid::Uuid::now_v7());
         let dedup = RedisDedupStore::open(&config).expect("a store can be made");
         let memory = MemoryTransport::new(Arc::new(SystemClock));
-        Self(Arc::new(WithDedup::new(Arc::new(memory), Arc::new(dedup))))
+        Self(Arc::new(WithStores::new(Arc::new(memory)).dedup(Arc::new(dedup))))
     }
 }
 

@@ -109,11 +109,14 @@ fn a_claim_that_nobody_waits_for_any_longer_is_free_for_its_owner() {
     let Some(servers) = Servers::where_given(REDIS) else { return };
     servers.run("start", "redis");
     let store = store(&servers.address(REDIS), "5s");
+    assert_eq!(claim(&store, 0, 0..1).expect("Redis is up"), [Verdict::Fresh]);
     let given_up = Claim { owner: owner(0), ids: ids(0..3), now: Timestamp(1_000), lease: LEASE };
     drop(store.claim(given_up));
     // One connection, so that this comes behind it.
     block_on(store.check()).expect("Redis is up");
-    assert_eq!(claim(&store, 0, 0..3).expect("Redis is up"), [Verdict::Fresh; 3]);
+    let verdicts = claim(&store, 0, 0..3).expect("Redis is up");
+    assert!(is_leased(&verdicts[..1]), "it is at this still: {verdicts:?}");
+    assert_eq!(verdicts[1..], [Verdict::Fresh; 2]);
 }
 
 #[test]

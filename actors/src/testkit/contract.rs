@@ -36,7 +36,7 @@ mod stage;
 pub mod states;
 pub mod tables;
 pub mod topics;
-mod with_dedup;
+mod with_stores;
 
 use std::{
     env,
@@ -50,7 +50,7 @@ use pandaflow::{Offset, ports::Transport};
 pub use self::{
     member::{Member, Notice, Task},
     stage::{Stage, effects, keyed},
-    with_dedup::WithDedup,
+    with_stores::WithStores,
 };
 
 /// A transport under test, empty when it is made.

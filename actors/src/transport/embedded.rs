@@ -52,7 +52,6 @@ mod dedup;
 mod delivery;
 #[cfg(feature = "testkit")]
 mod faults;
-mod headers_codec;
 mod inner;
 mod lag;
 mod latch;
@@ -97,6 +96,7 @@ use pandaflow::{
 };
 use tokio::sync::oneshot;
 
+use super::headers_codec;
 use admission::Owners;
 use catalog::Catalog;
 use inner::Inner;

@@ -31,7 +31,6 @@
 
 mod config;
 mod dedup;
-mod held;
 mod keys;
 mod link;
 mod script;

@@ -11,11 +11,11 @@ use redis::{Value, cmd, pipe};
 
 use super::{
     RedisConfig,
-    held::Held,
     keys::Keys,
     link::{Link, failed},
     script::{Input, Script},
 };
+use crate::transport::held::Held;
 
 /// Ids that one script takes at most: the server does nothing else meanwhile, about 15 ms for as many.
 const IDS_AT_ONCE: usize = 4096;
@@ -76,7 +76,7 @@ impl DedupStore for RedisDedupStore {
         let (inner, heard) = (Arc::clone(&self.0), Arc::clone(&self.0));
         let (owner, ids) = (claim.owner.clone(), claim.ids.clone());
         // Claims whose answer nobody hears are not held; the next claim of the same owner gets them.
-        let unheard = move |_| drop(heard.held.let_go(&owner, &ids));
+        let unheard = move |verdicts: Vec<_>| heard.held.unheard(&owner, &ids, &verdicts);
         self.0.link.run(async move { inner.claim_all(&claim).await }, unheard)
     }
 

@@ -1,18 +1,17 @@
-//! The connection to Redis: a thread of its own drives it, so that any executor may wait for its answers. It connects by itself,
-//! at the first call and after each break.
+//! The connection to Redis. It connects by itself, at the first call and after each break.
 
-use std::{future::Future, thread, time::Duration};
+use std::{future::Future, time::Duration};
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use pandaflow::{ports::StoreError, settings::RedisUrl};
 use redis::{
     Client, IntoConnectionInfo, RedisError, RedisResult,
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
-use tokio::{runtime, sync::oneshot};
 
 use super::RedisConfig;
+use crate::transport::side_thread::SideThread;
 
 /// How long to wait at most before a broken connection is made anew.
 const RECONNECT_WITHIN: Duration = Duration::from_millis(500);
@@ -20,9 +19,7 @@ const RECONNECT_WITHIN: Duration = Duration::from_millis(500);
 pub(super) struct Link {
     connection: ConnectionManager,
     server: Server,
-    runtime: runtime::Handle,
-    /// Its end is the thread's.
-    _running: oneshot::Sender<()>,
+    thread: SideThread,
 }
 
 /// Which server it is, as errors name it.
@@ -36,9 +33,8 @@ impl Link {
     pub(super) fn open(config: &RedisConfig) -> Result<Self, StoreError> {
         let server = Server { url: config.url.clone(), timeout: config.timeout };
         let client = client(config).map_err(|error| server.failed(&error))?;
-        let (running, ended) = oneshot::channel();
-        let runtime =
-            start(ended).map_err(|error| failed(format!("its thread can't be started: {error}")))?;
+        let thread = SideThread::start("redis")
+            .map_err(|error| failed(format!("its thread can't be started: {error}")))?;
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(config.timeout))
             // The limit of a call holds for all of it, so there is no other for the answer.
@@ -46,10 +42,10 @@ impl Link {
             .set_number_of_retries(1)
             .set_max_delay(RECONNECT_WITHIN);
         let connection = {
-            let _inside = runtime.enter();
+            let _inside = thread.enter();
             ConnectionManager::new_lazy_with_config(client, manager).map_err(|error| server.failed(&error))?
         };
-        Ok(Self { connection, server, runtime, _running: running })
+        Ok(Self { connection, server, thread })
     }
 
     /// Asks the server something, within the time limit.
@@ -68,32 +64,14 @@ impl Link {
         }
     }
 
-    /// Runs `work` on the link's thread, from now on. It goes on if nobody waits for it any longer; `unheard` gets
-    /// what it came to then.
+    /// Runs `work` on the link's thread.
     pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
         unheard: impl FnOnce(T) + Send + 'static,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
-        let (answer, answered) = oneshot::channel();
-        self.runtime.spawn(async move {
-            if let Err(Ok(lost)) = answer.send(work.await) {
-                unheard(lost);
-            }
-        });
-        answered.map(|answer| answer.unwrap_or_else(|_| Err(failed("it was closed".into())))).boxed()
+        self.thread.run(work, unheard)
     }
-}
-
-/// Starts the thread; it runs until `ended` is told so.
-fn start(ended: oneshot::Receiver<()>) -> std::io::Result<runtime::Handle> {
-    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let handle = runtime.handle().clone();
-    thread::Builder::new().name("pandaflow-redis".into()).spawn(move || {
-        // Nothing is ever sent: it waits for the sender's end.
-        let _ = runtime.block_on(ended);
-    })?;
-    Ok(handle)
 }
 
 fn client(config: &RedisConfig) -> RedisResult<Client> {

@@ -1,8 +1,8 @@
 //! Which claims the owners of this process know that they hold.
 //!
-//! An answer of Redis can be lost after the claim was made: by a time-out, a broken connection, or a caller that went away. Such
+//! A server's answer can be lost after the claim was made: by a time-out, a broken connection, or a caller that went away. Such
 //! a claim stands under its owner's name, but its owner never heard of it, so it may not keep that owner from its
-//! event. The script tells the two apart by what is written here.
+//! event. The store tells the two apart by what is written here.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -52,6 +52,12 @@ impl Held {
         }
     }
 
+    /// Takes back what [`told`](Self::told) took in, since the owner did not hear of it. What it held before it holds on.
+    pub(super) fn unheard(&self, owner: &Owner, ids: &[EventId], verdicts: &[Verdict]) {
+        let fresh = ids.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Fresh);
+        self.let_go(owner, &fresh.map(|(id, _)| *id).collect::<Vec<_>>());
+    }
+
     /// Lets go of ids, and gives back those that were held.
     pub(super) fn let_go(&self, owner: &Owner, ids: &[EventId]) -> Vec<EventId> {
         let mut groups = self.lock();
@@ -86,6 +92,16 @@ mod tests {
         assert_eq!(held.digits(&owner(1), &ids(&[1, 2, 3])), "101");
         assert_eq!(held.let_go(&owner(1), &ids(&[1, 2])), ids(&[1]));
         assert_eq!(held.digits(&owner(1), &ids(&[1, 2])), "");
+    }
+
+    #[test]
+    fn what_was_not_heard_of_is_not_held_and_what_was_held_before_is() {
+        let held = Held::default();
+        held.told(&owner(1), &ids(&[1]), &[Verdict::Fresh]);
+        let (asked, leased) = (ids(&[1, 2]), Verdict::Leased { until: pandaflow::Timestamp(1) });
+        held.told(&owner(1), &asked, &[leased, Verdict::Fresh]);
+        held.unheard(&owner(1), &asked, &[leased, Verdict::Fresh]);
+        assert_eq!(held.digits(&owner(1), &asked), "10");
     }
 
     #[test]

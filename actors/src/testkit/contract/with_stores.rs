@@ -1,5 +1,5 @@
-//! A transport whose dedup store is another's, such as Kafka with Redis: what the dedup part of the contract runs on where a
-//! store has no transport of its own.
+//! A transport some of whose stores are another's, such as Kafka with Redis: what parts of the contract run on where a store has
+//! no transport of its own.
 
 use std::sync::Arc;
 
@@ -13,18 +13,31 @@ use pandaflow::{
     },
 };
 
-/// A transport with a dedup store from elsewhere, for the checks of that store: settlements mark their events there first,
-/// so that those of one that is refused are marked all the same.
-pub struct WithDedup {
+/// A transport with stores from elsewhere, for the checks of those stores: settlements mark their events there first, so
+/// that those of one that is refused are marked all the same.
+pub struct WithStores {
     transport: Arc<dyn Transport>,
-    dedup: Arc<dyn DedupStore>,
+    dedup: Option<Arc<dyn DedupStore>>,
+    dead_letters: Option<Arc<dyn DeadLetterStore>>,
 }
 
-impl WithDedup {
-    /// `transport`, but for its dedup store.
+impl WithStores {
+    /// `transport` as it is.
     #[must_use]
-    pub fn new(transport: Arc<dyn Transport>, dedup: Arc<dyn DedupStore>) -> Self {
-        Self { transport, dedup }
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, dedup: None, dead_letters: None }
+    }
+
+    /// With this dedup store.
+    #[must_use]
+    pub fn dedup(self, store: Arc<dyn DedupStore>) -> Self {
+        Self { dedup: Some(store), ..self }
+    }
+
+    /// With this dead-letter store.
+    #[must_use]
+    pub fn dead_letters(self, store: Arc<dyn DeadLetterStore>) -> Self {
+        Self { dead_letters: Some(store), ..self }
     }
 }
 
@@ -62,7 +75,7 @@ impl SettlementStore for Marking {
     }
 }
 
-impl Transport for WithDedup {
+impl Transport for WithStores {
     fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
         self.transport.create_topics(topics)
     }
@@ -72,7 +85,11 @@ impl Transport for WithDedup {
     }
 
     fn settlement(&self) -> Arc<dyn SettlementStore> {
-        Arc::new(Marking { settlement: self.transport.settlement(), dedup: Arc::clone(&self.dedup) })
+        let settlement = self.transport.settlement();
+        match &self.dedup {
+            Some(dedup) => Arc::new(Marking { settlement, dedup: Arc::clone(dedup) }),
+            None => settlement,
+        }
     }
 
     fn states(&self) -> Arc<dyn StateStore> {
@@ -80,11 +97,11 @@ impl Transport for WithDedup {
     }
 
     fn dedup(&self) -> Arc<dyn DedupStore> {
-        Arc::clone(&self.dedup)
+        self.dedup.clone().unwrap_or_else(|| self.transport.dedup())
     }
 
     fn dead_letters(&self) -> Arc<dyn DeadLetterStore> {
-        self.transport.dead_letters()
+        self.dead_letters.clone().unwrap_or_else(|| self.transport.dead_letters())
     }
 
     fn tables(&self) -> Arc<dyn TableSource> {

@@ -1,0 +1,155 @@
+//! The statements of the dedup inbox, each for a whole batch of ids.
+
+use diesel::{
+    QueryResult, QueryableByName, sql_query,
+    sql_types::{Array, BigInt, Bool, Text, Uuid as Id},
+};
+use diesel_async::RunQueryDsl;
+use pandaflow::{Timestamp, ports::Owner};
+use uuid::Uuid;
+
+use super::database::Connection;
+
+/// Takes each id that is new, expired, or claimed by this owner without its knowledge. Ids are sorted, so that two
+/// owners that claim the same ones at once don't wait for each other crosswise.
+const CLAIM: &str = "\
+    INSERT INTO dedup_inbox AS known (group_name, id, part, epoch, until_ms, done)
+    SELECT $1, claimed.id, $3, $4, $6, FALSE FROM unnest($2) AS claimed (id) ORDER BY claimed.id
+    ON CONFLICT (group_name, id) DO UPDATE
+    SET part = excluded.part, epoch = excluded.epoch, until_ms = excluded.until_ms, done = FALSE
+    WHERE CASE WHEN NOT known.done AND known.part = $3 AND known.epoch = $4
+        THEN NOT known.id = ANY ($7) ELSE known.until_ms <= $5 END
+    RETURNING id";
+
+/// What the owner holds it goes on holding: it lives, since it asks.
+const EXTEND: &str = "\
+    UPDATE dedup_inbox SET until_ms = $5
+    WHERE group_name = $1 AND id = ANY ($2) AND NOT done AND part = $3 AND epoch = $4 AND until_ms < $5";
+
+const LOOK: &str = "SELECT id, until_ms, done FROM dedup_inbox WHERE group_name = $1 AND id = ANY ($2)";
+
+const MARK: &str = "\
+    INSERT INTO dedup_inbox (group_name, id, part, epoch, until_ms, done)
+    SELECT $1, marked.id, $4, $5, marked.until_ms, TRUE
+    FROM unnest($2, $3) AS marked (id, until_ms) ORDER BY marked.id
+    ON CONFLICT (group_name, id) DO UPDATE SET until_ms = excluded.until_ms, done = TRUE";
+
+const END: &str = "\
+    DELETE FROM dedup_inbox
+    WHERE group_name = $1 AND id = ANY ($2) AND NOT done AND part = $3 AND epoch = $4";
+
+const FENCE: &str = "DELETE FROM dedup_inbox WHERE group_name = $1 AND part = $2 AND NOT done AND epoch < $3";
+
+/// Claims are kept a day longer than they hold: their owner may be at the event still, and ask.
+const TIDY: &str = "\
+    DELETE FROM dedup_inbox WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM dedup_inbox
+        WHERE until_ms < $1 AND (done OR until_ms < $1 - 86400000) LIMIT $2))";
+
+#[derive(Debug, QueryableByName)]
+struct TakenRow {
+    #[diesel(sql_type = Id)]
+    id: Uuid,
+}
+
+/// An id that is taken.
+#[derive(Debug, QueryableByName)]
+pub(super) struct KnownRow {
+    #[diesel(sql_type = Id)]
+    pub(super) id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    pub(super) until_ms: i64,
+    #[diesel(sql_type = Bool)]
+    pub(super) done: bool,
+}
+
+/// Claims `ids`, each of which stands there once; gives back those that it got.
+pub(super) async fn claim(
+    connection: &mut Connection,
+    owner: &Owner,
+    ids: &[Uuid],
+    held: &[Uuid],
+    now: Timestamp,
+    until: Timestamp,
+) -> QueryResult<Vec<Uuid>> {
+    let rows: Vec<TakenRow> = sql_query(CLAIM)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<Array<Id>, _>(ids)
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner))
+        .bind::<BigInt, _>(now.0)
+        .bind::<BigInt, _>(until.0)
+        .bind::<Array<Id>, _>(held)
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// What is known of ids that could not be claimed. Those that the owner holds are extended.
+pub(super) async fn look(
+    connection: &mut Connection,
+    owner: &Owner,
+    ids: &[Uuid],
+    until: Timestamp,
+) -> QueryResult<Vec<KnownRow>> {
+    sql_query(EXTEND)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<Array<Id>, _>(ids)
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner))
+        .bind::<BigInt, _>(until.0)
+        .execute(connection)
+        .await?;
+    sql_query(LOOK).bind::<Text, _>(owner.group.as_str()).bind::<Array<Id>, _>(ids).load(connection).await
+}
+
+/// Marks `ids`, each of which stands there once, as done until the time that stands at the same place.
+pub(super) async fn mark(
+    connection: &mut Connection,
+    owner: &Owner,
+    ids: &[Uuid],
+    until: &[i64],
+) -> QueryResult<usize> {
+    sql_query(MARK)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<Array<Id>, _>(ids)
+        .bind::<Array<BigInt>, _>(until)
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner))
+        .execute(connection)
+        .await
+}
+
+/// Ends claims of this owner.
+pub(super) async fn end(connection: &mut Connection, owner: &Owner, ids: &[Uuid]) -> QueryResult<usize> {
+    sql_query(END)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<Array<Id>, _>(ids)
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner))
+        .execute(connection)
+        .await
+}
+
+/// Ends claims of earlier owners of the partition.
+pub(super) async fn fence(connection: &mut Connection, owner: &Owner) -> QueryResult<usize> {
+    sql_query(FENCE)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner))
+        .execute(connection)
+        .await
+}
+
+/// Clears away up to `rows` of what has ended by `now`; tells how many it were.
+pub(super) async fn tidy(connection: &mut Connection, now: Timestamp, rows: i64) -> QueryResult<usize> {
+    sql_query(TIDY).bind::<BigInt, _>(now.0).bind::<BigInt, _>(rows).execute(connection).await
+}
+
+fn part(owner: &Owner) -> i64 {
+    owner.partition.0.into()
+}
+
+fn epoch(owner: &Owner) -> i64 {
+    owner.epoch.0.cast_signed()
+}
