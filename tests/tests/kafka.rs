@@ -22,7 +22,10 @@ fn on_kafka(feeds: &[PathBuf]) -> Option<AlphaPanda> {
         return None;
     };
     let folder = env::temp_dir();
+    // Where the program was built with Redis, ids that were seen are kept there.
+    let redis = env::var("PANDAFLOW_TEST_REDIS").unwrap_or_else(|_| "redis://127.0.0.1:6379/0".into());
     let program = AlphaPanda::on_kafka(&folder, feeds)
+        .variable("REDIS__URL", &redis)
         .variable("KAFKA__BOOTSTRAP_SERVERS", &servers)
         .variable("KAFKA__PREFIX", &format!("t{}-", uuid::Uuid::now_v7().simple()))
         .variable("API__BIND", "127.0.0.1:0");
