@@ -1,7 +1,9 @@
 //! Publishers: put events from outside the log onto it, each exactly once, however often the process dies.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use pandaflow::{
@@ -37,6 +39,9 @@ pub struct Publisher {
     waiting: VecDeque<(u64, Settlement)>,
     /// What was handed over, in order.
     under_way: VecDeque<UnderWay>,
+    /// How many at the head of what waits have come back since the first of them failed, for this reason.
+    back: usize,
+    failed: Option<SettleError>,
     real: u64,
 }
 
@@ -77,7 +82,7 @@ impl Publisher {
             acquired.progress.into_iter().map(|(source, progress)| (source, progress.next)).collect();
         let (waiting, under_way) = (VecDeque::new(), VecDeque::new());
         let (owner, ledger) = (acquired.owner, acquired.ledger);
-        Ok(Self { store, owner, published, ledger, waiting, under_way, real: 0 })
+        Ok(Self { store, owner, published, ledger, waiting, under_way, back: 0, failed: None, real: 0 })
     }
 
     /// How many events of a source have been handed over, in this life or before.
@@ -135,34 +140,29 @@ impl Publisher {
         self.hand_over(0).await
     }
 
-    /// Hands over what waits, and returns once no more than so many are under way.
+    /// Hands over what waits, and returns once no more than so many are under way. What it has done so far holds if it is
+    /// dropped in the middle.
     async fn hand_over(&mut self, under_way: usize) -> Result<(), NotPublished> {
-        while let Some((lines, settlement)) = self.waiting.pop_front() {
-            self.under_way.push_back((lines, self.store.settle(settlement)));
+        if self.failed.is_none() {
+            while let Some((lines, settlement)) = self.waiting.pop_front() {
+                self.under_way.push_back((lines, self.store.settle(settlement)));
+            }
         }
-        while self.under_way.len() > under_way {
+        // What was handed over behind one that came back comes back as well, before anything is handed over again.
+        while self.under_way.len() > if self.failed.is_none() { under_way } else { 0 } {
             let Some((lines, settled)) = self.under_way.front_mut() else { break };
             let (lines, settled) = (*lines, settled.await);
             self.under_way.pop_front();
             match settled {
                 Ok(()) => self.real += lines,
-                Err(unsettled) => return Err(self.take_back(lines, *unsettled).await),
+                Err(unsettled) => {
+                    self.waiting.insert(self.back, (lines, unsettled.settlement));
+                    self.back += 1;
+                    self.failed.get_or_insert(unsettled.error);
+                }
             }
         }
-        Ok(())
-    }
-
-    /// What was handed over behind one that came back comes back as well: it waits for its turn behind it.
-    async fn take_back(&mut self, lines: u64, unsettled: Unsettled) -> NotPublished {
-        let mut back = VecDeque::from([(lines, unsettled.settlement)]);
-        while let Some((lines, settled)) = self.under_way.pop_front() {
-            match settled.await {
-                Ok(()) => self.real += lines,
-                Err(behind) => back.push_back((lines, behind.settlement)),
-            }
-        }
-        back.append(&mut self.waiting);
-        self.waiting = back;
-        NotPublished(unsettled.error)
+        self.back = 0;
+        self.failed.take().map_or(Ok(()), |error| Err(NotPublished(error)))
     }
 }
