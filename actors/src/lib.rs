@@ -1,7 +1,7 @@
 //! What runs a processor: supervisor, hosts, tasks and lanes on actix, the service actors that they talk to, the
 //! transports, the command line and the test kit.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod app;
 #[cfg(feature = "kafka")]

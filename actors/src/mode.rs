@@ -105,7 +105,6 @@ async fn dedup(settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
 
 /// Where ids that were seen are kept: in this process's memory alone, which is too little where several share the work.
 #[cfg(all(feature = "kafka", not(feature = "redis")))]
-#[allow(clippy::unused_async, reason = "the same call with and without the feature")]
 async fn dedup(_settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
     slog::warn!(
         crate::logging::logger(),
@@ -117,7 +116,6 @@ async fn dedup(_settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
 
 /// Without the feature there is nothing to open.
 #[cfg(not(feature = "kafka"))]
-#[allow(clippy::unused_async, reason = "the same call with and without the feature")]
 async fn open_kafka(_program: &Program, _settings: &Settings) -> Result<Arc<dyn Transport>, ModeError> {
     Err(ModeError::NotBuiltIn)
 }

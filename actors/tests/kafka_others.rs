@@ -1,6 +1,7 @@
 //! What others do on a real broker: records that no client of ours writes, commits of other programs, a broker that is away.
 #![cfg(feature = "kafka")]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 #[path = "kafka_support/mod.rs"]
 mod support;

@@ -1,6 +1,7 @@
 //! A processor on a real broker: in order, once, over restarts, rebalances and crashes.
 #![cfg(feature = "kafka")]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 #[path = "kafka_support/mod.rs"]
 mod support;

@@ -1,6 +1,7 @@
 //! How fast events go through a processor on a real broker. Run it by itself, in release.
 #![cfg(feature = "kafka")]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 #[path = "kafka_support/mod.rs"]
 mod support;

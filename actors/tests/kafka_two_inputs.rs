@@ -1,6 +1,7 @@
 //! A processor of two inputs on a real broker: partition n of both goes to the same member, whoever joins and leaves.
 #![cfg(feature = "kafka")]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 #[path = "kafka_support/mod.rs"]
 mod support;
@@ -20,6 +21,7 @@ use pandaflow::{
     },
 };
 use pandaflow_actors::transport::kafka::{GroupProtocol, KafkaConfig, KafkaTransport};
+use tokio::sync::watch;
 
 const PARTITIONS: u32 = 6;
 
@@ -33,7 +35,7 @@ struct Taker {
     name: &'static str,
 }
 
-type Taken = Arc<Mutex<Vec<(&'static str, Partition, usize, u64)>>>;
+type Taken = Arc<watch::Sender<Vec<(&'static str, Partition, usize, u64)>>>;
 
 struct Held {
     owner: Owner,
@@ -55,7 +57,8 @@ impl Assignee for Taker {
             return;
         };
         for record in &batch.records {
-            self.taken.lock().unwrap().push((self.name, batch.partition, batch.input, record.offset.0));
+            let taken = (self.name, batch.partition, batch.input, record.offset.0);
+            self.taken.send_modify(|all| all.push(taken));
             held.next[batch.input] = record.offset.next();
         }
         let progress = self.topics.iter().zip(&held.next);
@@ -160,6 +163,13 @@ async fn publish(transport: &KafkaTransport, topics: &[TopicName], keys: std::op
     store.settle(settlement).await.unwrap();
 }
 
+/// Waits until as much has been taken, a minute at most.
+async fn until(taken: &Taken, holds: impl Fn(&[(&'static str, Partition, usize, u64)]) -> bool) {
+    let mut taken = taken.subscribe();
+    let waited = tokio::time::timeout(Duration::from_secs(60), taken.wait_for(|taken| holds(taken)));
+    drop(waited.await.expect("it comes within a minute").unwrap());
+}
+
 async fn both_inputs_of_a_partition_stay_together(protocol: GroupProtocol) {
     let Some(broker) = support::broker() else { return };
     let config = KafkaConfig { protocol, ..support::config(&broker) };
@@ -172,17 +182,17 @@ async fn both_inputs_of_a_partition_stay_together(protocol: GroupProtocol) {
         table: false,
     });
     transport.create_topics(wanted.to_vec()).await.unwrap();
-    let taken = Taken::default();
+    let taken: Taken = Arc::new(watch::Sender::new(Vec::new()));
     let one = join(&config, &topics, &taken, "one");
     publish(&transport, &topics, 0..600).await;
-    let count = |name: &str| taken.lock().unwrap().iter().filter(|(taker, ..)| *taker == name).count();
-    support::eventually(async || (count("one") > 0).then_some(())).await;
+    let has_some = |name: &str| taken.borrow().iter().any(|(taker, ..)| *taker == name);
+    until(&taken, |taken| !taken.is_empty()).await;
     let other = join(&config, &topics, &taken, "other");
     let mut published = 600;
     support::eventually(async || {
         publish(&transport, &topics, published..published + 60).await;
         published += 60;
-        (count("other") > 0).then_some(())
+        has_some("other").then_some(())
     })
     .await;
     publish(&transport, &topics, published..published + 300).await;
@@ -190,10 +200,10 @@ async fn both_inputs_of_a_partition_stay_together(protocol: GroupProtocol) {
     publish(&transport, &topics, published + 300..published + 600).await;
     published += 600;
     let all = published as usize * 2;
-    support::eventually(async || (taken.lock().unwrap().len() >= all).then_some(())).await;
+    until(&taken, |taken| taken.len() >= all).await;
     other.leave().await;
 
-    let taken = taken.lock().unwrap();
+    let taken = taken.borrow();
     assert_eq!(taken.len(), all, "some were taken twice");
     let mut next: BTreeMap<(Partition, usize), u64> = BTreeMap::new();
     for (_, partition, input, offset) in taken.iter() {

@@ -1,7 +1,7 @@
 //! Logging as a process starts it: crates that log by `log` and by `tracing` come through. A test of its own, since a
 //! process has one logger.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     io::{self, Write},

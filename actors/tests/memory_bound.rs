@@ -2,7 +2,8 @@
 //!
 //! In a process of its own, since it measures the process: the peak of its resident memory. The backlog is made as it
 //! is asked for, so that what is measured is the runtime and not a log.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 use std::{
     collections::HashMap,

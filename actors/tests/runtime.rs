@@ -1,5 +1,6 @@
 //! How a processor runs: effects, failures, order, drain. On the memory transport and the test's clock.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 use std::{
     sync::{

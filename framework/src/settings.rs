@@ -25,7 +25,7 @@
 //!
 //! Nothing here reads the process: variables and the text of `.env` are handed in.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 use std::{
     any::{Any, TypeId, type_name},

@@ -1,6 +1,7 @@
 //! The program on the real broker that PANDAFLOW_TEST_KAFKA names; skipped, with a word, where it names none. Each test has
 //! topics and groups of its own, by KAFKA__PREFIX.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 use std::{
     env,

@@ -1,5 +1,6 @@
 //! Killed at any instant, any number of times, a run ends as one that was left alone.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 use std::{
     path::Path,

@@ -1,5 +1,6 @@
 //! The program's options, its report, and what it says when something is wrong.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
 
 use std::{fs, path::PathBuf};
 

@@ -32,7 +32,6 @@ impl TopicsCommand {
 
     /// Refuses, as this program was built without Kafka.
     #[cfg(not(feature = "kafka"))]
-    #[allow(clippy::unused_async, reason = "the same call with and without the feature")]
     pub async fn run(self, _program: &Program, _settings: &Settings) -> ExitCode {
         super::refuse(NO_KAFKA)
     }

@@ -31,7 +31,6 @@ impl Live {
             let labels = labels(Metric::TradingLastActivity, &[processor, "processing", namespace]);
             let seconds = self.last_activity.entry(labels).or_default();
             // Milliseconds since 1970 are exact in a float.
-            #[allow(clippy::cast_precision_loss)]
             let last = last.0 as f64 / 1000.0;
             *seconds = seconds.max(last);
         }

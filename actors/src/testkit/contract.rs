@@ -153,7 +153,7 @@ macro_rules! transport_contract {
 macro_rules! transport_contract_tests {
     ($factory:expr; $($group:ident { $($check:ident)* })*) => {
         $(mod $group {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "what makes the subject may name nothing from outside")]
             use super::*;
             $(
                 #[test]
@@ -196,7 +196,7 @@ macro_rules! server_contract_group {
     };
     (@tests $group:ident, $variable:literal, $at:expr; $($check:ident)*) => {
         mod $group {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "what makes the subject may name nothing from outside")]
             use super::*;
             $(
                 #[test]

@@ -4,7 +4,6 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -35,7 +34,7 @@ fn step(owner: &Owner, topic: &TopicName, number: u64) -> Settlement {
     }
 }
 
-/// The child: goes on from what is settled, says each number that is, until it is killed.
+/// The child: goes on from what is settled, says of each number that it is about to be and that it is, until it is killed.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
@@ -45,6 +44,7 @@ fn child() {
     let first = acquired.progress[0].1.next.0;
     println!("open");
     for number in first.. {
+        println!("settling {number}");
         shop.settle(step(&acquired.owner, &topic, number)).unwrap();
         println!("settled {number}");
     }
@@ -59,8 +59,9 @@ fn start(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Reads what the child says until it has said it `lines` times, kills it, and returns the last number settled.
-fn kill_after(mut child: Child, lines: usize, then: Duration) -> Option<u64> {
+/// Reads what the child says until it has settled as often, kills it then or in the middle of the next, and returns the
+/// last number settled.
+fn kill_after(mut child: Child, settlements: usize, in_the_middle: bool) -> Option<u64> {
     let out = BufReader::new(child.stdout.take().unwrap());
     let mut settled = None;
     let mut said = 0;
@@ -72,8 +73,8 @@ fn kill_after(mut child: Child, lines: usize, then: Duration) -> Option<u64> {
             settled = number.parse().ok();
             said += 1;
         }
-        if said >= lines && !killed {
-            std::thread::sleep(then);
+        let now = !in_the_middle || line.starts_with("settling ");
+        if said >= settlements && now && !killed {
             // SIGKILL; what was said before it still comes out of the pipe.
             child.kill().unwrap();
             killed = true;
@@ -89,8 +90,7 @@ fn what_was_confirmed_survives_a_kill_and_nothing_is_there_by_half() {
     let folder = tempfile::tempdir().unwrap();
     let mut expected = 0;
     for life in 0..12 {
-        let settled =
-            kill_after(start(folder.path()), 3 + life * 5, Duration::from_micros(life as u64 * 700));
+        let settled = kill_after(start(folder.path()), 3 + life * 5, life % 2 == 1);
         let shop = Shop::open(folder.path());
         let topic = shop.topic("paper.steps", 1, false);
         let acquired = shop.acquire("g", 0, &[&topic]);

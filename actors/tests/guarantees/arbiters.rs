@@ -33,15 +33,36 @@ impl Handle<Job> for Blocker {
     }
 }
 
-/// Health as soon as it is as wanted.
-async fn when(services: &Services, wanted: impl Fn(&HealthReport) -> bool) -> HealthReport {
+/// Says which events it got.
+#[derive(StreamProcessor)]
+#[processor(name = "teller", input(topic = "jobs", event = Job))]
+struct Teller(mpsc::Sender<u64>);
+
+impl Handle<Job> for Teller {
+    type Error = std::convert::Infallible;
+
+    async fn handle(&mut self, job: Event<Job>, _: &mut Context<Self>) -> Result<(), Self::Error> {
+        self.0.send(job.no).unwrap();
+        Ok(())
+    }
+}
+
+/// Health as soon as it is as wanted; looked at again when something has been logged, which comes with what it is told.
+async fn when(services: &Services, lines: &Lines, wanted: impl Fn(&HealthReport) -> bool) -> HealthReport {
+    let mut said = lines.follow();
     loop {
+        said.mark_unchanged();
         let report = services.health.read(SystemClock.now()).await.unwrap();
         if wanted(&report) {
             return report;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        said.changed().await.unwrap();
     }
+}
+
+/// What comes next, waited for beside this thread.
+async fn next<T: Send + 'static>(from: mpsc::Receiver<T>) -> (T, mpsc::Receiver<T>) {
+    tokio::task::spawn_blocking(move || (from.recv().unwrap(), from)).await.unwrap()
 }
 
 #[actix::test]
@@ -49,12 +70,12 @@ async fn an_arbiter_that_a_handler_blocks_is_named_in_health_until_it_turns_agai
     let (enter, entered) = mpsc::channel();
     let (release, released) = mpsc::channel();
     let released = Arc::new(Mutex::new(released));
-    let heard = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let counted = heard.clone();
+    let (tell, told) = mpsc::channel();
+    let lines = Lines::default();
     let program = Program::new()
         .namespace(namespace("paper"))
         .processor(move || Blocker { entered: enter.clone(), released: released.clone() })
-        .processor(move || Listener(counted.clone()));
+        .processor(move || Teller(tell.clone()));
     let transport = MemoryTransport::new(Arc::new(SystemClock));
     let services = Services::start(&transport, ServicesConfig::default());
     let config = RuntimeConfig {
@@ -68,7 +89,7 @@ async fn an_arbiter_that_a_handler_blocks_is_named_in_health_until_it_turns_agai
         services.clone(),
         Arc::new(SystemClock),
         config,
-        slog_scope::logger(),
+        lines.logger(),
     );
     let runtime = runtime.await.unwrap();
     let topic = program.topic_name("jobs", &namespace("paper"));
@@ -80,14 +101,14 @@ async fn an_arbiter_that_a_handler_blocks_is_named_in_health_until_it_turns_agai
             .unwrap();
     };
     publish(0, "ada");
-    tokio::task::spawn_blocking(move || entered.recv().unwrap()).await.unwrap();
+    next(entered).await;
     let blocked = |report: &HealthReport| {
         let mut checks = report.checks.iter();
         checks.any(|check| {
             check.component.starts_with("arbiter:") && check.message.contains("blocker in paper")
         })
     };
-    let report = when(&services, blocked).await;
+    let report = when(&services, &lines, blocked).await;
     assert!(!report.alive, "{report:?}");
     let first = pandaflow::partition_of(Some(b"ada"), 6).0 % 2;
     // The other arbiter works on.
@@ -95,15 +116,13 @@ async fn an_arbiter_that_a_handler_blocks_is_named_in_health_until_it_turns_agai
         .map(|no| format!("k{no}"))
         .find(|key| pandaflow::partition_of(Some(key.as_bytes()), 6).0 % 2 != first);
     publish(1, &other.unwrap());
-    while heard.load(std::sync::atomic::Ordering::Relaxed) == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (first_told, told) = next(told).await;
+    assert_eq!(first_told, 1, "the other one waits on the arbiter that is blocked");
     release.send(()).unwrap();
     let turning = |report: &HealthReport| report.alive && !blocked(report);
-    when(&services, turning).await;
-    while !runtime.is_idle().await.unwrap() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    when(&services, &lines, turning).await;
+    assert_eq!(next(told).await.0, 0);
     assert!(runtime.drain(Duration::from_secs(10)).await);
+    assert!(runtime.is_idle().await.unwrap());
     assert!(runtime.end().await);
 }

@@ -1,5 +1,6 @@
 //! The guarantees of `docs/semantics.md`, attacked one by one: on the memory transport and the test's clock.
-#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody outside of these tests sees what they share")]
 
 mod arbiters;
 mod attempts;

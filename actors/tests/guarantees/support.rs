@@ -343,3 +343,57 @@ pub fn property<S: proptest::strategy::Strategy>(cases: u32, strategy: &S, test:
         Err(TestError::Abort(reason)) => panic!("seed {seed}: {reason}"),
     }
 }
+
+/// Keeps log lines as text: the level, the message, then all fields.
+#[derive(Clone)]
+pub struct Lines(Arc<std::panic::AssertUnwindSafe<tokio::sync::watch::Sender<Vec<String>>>>);
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self(Arc::new(std::panic::AssertUnwindSafe(tokio::sync::watch::Sender::new(Vec::new()))))
+    }
+}
+
+impl Lines {
+    /// A log that is kept here.
+    pub fn logger(&self) -> slog::Logger {
+        slog::Logger::root(slog::Fuse(self.clone()), slog::o!())
+    }
+
+    /// Waits until there is a line that begins so.
+    pub async fn said(&self, beginning: &str) {
+        let mut lines = self.follow();
+        let is_there = |lines: &Vec<String>| lines.iter().any(|line| line.starts_with(beginning));
+        drop(lines.wait_for(is_there).await.unwrap());
+    }
+
+    /// Tells of each line that comes.
+    pub fn follow(&self) -> tokio::sync::watch::Receiver<Vec<String>> {
+        self.0.subscribe()
+    }
+
+    /// All of them so far.
+    pub fn all(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+}
+
+impl slog::Drain for Lines {
+    type Ok = ();
+    type Err = slog::Never;
+
+    fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
+        struct Fields(String);
+        impl slog::Serializer for Fields {
+            fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
+                self.0 += &format!(" {key}={value}");
+                Ok(())
+            }
+        }
+        let mut fields = Fields(format!("{} {}", record.level(), record.msg()));
+        slog::KV::serialize(&record.kv(), record, &mut fields).unwrap();
+        slog::KV::serialize(values, record, &mut fields).unwrap();
+        self.0.send_modify(|lines| lines.push(fields.0));
+        Ok(())
+    }
+}

@@ -28,7 +28,6 @@ pub(crate) mod option {
     struct Value(#[serde(deserialize_with = "super::deserialize")] Decimal);
 
     // serde hands the field over by reference.
-    #[allow(clippy::ref_option)]
     pub(crate) fn serialize<S: Serializer>(
         value: &Option<Decimal>,
         serializer: S,

@@ -1,6 +1,6 @@
 //! A table holds the latest record per key of its topic.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use pandaflow::{Outgoing, TopicName, ports::TableView};
 
@@ -61,7 +61,7 @@ pub async fn a_missing_topic_is_no_table(stage: Stage) {
 async fn eventually(holds: impl Fn() -> bool) {
     within(async {
         while !holds() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await;
