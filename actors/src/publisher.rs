@@ -119,14 +119,10 @@ impl Publisher {
         }
         let progress = |(source, next): (&TopicName, &Offset)| (source.clone(), Progress::at(*next));
         let settlement = Settlement {
-            owner: self.owner.clone(),
             outputs: events,
-            states: Vec::new(),
-            marks: Vec::new(),
-            dead_letters: Vec::new(),
-            attempts: Vec::new(),
             progress: self.published.iter().map(progress).collect(),
             ledger: self.ledger,
+            ..Settlement::empty(self.owner.clone())
         };
         self.waiting.push_back((lines, settlement));
         self.hand_over(MOST_UNDER_WAY - 1).await

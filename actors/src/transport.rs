@@ -11,6 +11,8 @@ pub mod postgres;
 pub mod redis;
 
 #[cfg(any(feature = "embedded", feature = "postgres"))]
+mod dead_letter_columns;
+#[cfg(any(feature = "embedded", feature = "kafka", feature = "postgres"))]
 mod dead_letter_form;
 #[cfg(any(feature = "embedded", feature = "postgres"))]
 mod headers_codec;

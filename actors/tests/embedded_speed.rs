@@ -204,14 +204,11 @@ async fn transport(transport: &EmbeddedTransport, size: u64, with_state: bool, a
         let outputs = keys.iter().map(outgoing).collect();
         let change = |key: Bytes| StateChange::new(key, Some(changed.clone()));
         Settlement {
-            owner: owner.clone(),
             outputs,
             states: if with_state { keys.into_iter().map(change).collect() } else { Vec::new() },
-            marks: Vec::new(),
-            dead_letters: Vec::new(),
-            attempts: Vec::new(),
             progress: vec![(topic.clone(), Progress::at(Offset(first)))],
             ledger: Ledger { consumed: first, succeeded: first, ..Ledger::default() },
+            ..Settlement::empty(owner.clone())
         }
     };
     let meter = Meter::start();

@@ -17,7 +17,6 @@ use std::{
 use pandaflow::{
     Context, Event, EventId, Group, Handle, Outgoing, Partition, StreamProcessor, SystemClock, Timestamp,
     TopicName, TopicSpec,
-    policy::ledger::Ledger,
     ports::{Settlement, TopicToCreate, Transport},
 };
 use pandaflow_actors::{Program, Runtime, RuntimeConfig, Services, ServicesConfig};
@@ -90,14 +89,8 @@ async fn fill(transport: &dyn Transport) {
             )
         };
         let settlement = Settlement {
-            owner: owner.clone(),
             outputs: (lot * 10_000..(lot + 1) * 10_000).map(|place| event(place).unwrap()).collect(),
-            states: Vec::new(),
-            marks: Vec::new(),
-            dead_letters: Vec::new(),
-            attempts: Vec::new(),
-            progress: Vec::new(),
-            ledger: Ledger::default(),
+            ..Settlement::empty(owner.clone())
         };
         store.settle(settlement).await.unwrap();
     }

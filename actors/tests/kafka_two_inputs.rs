@@ -14,7 +14,7 @@ use std::{
 
 use pandaflow::{
     Epoch, Group, Headers, Offset, Outgoing, Partition, Timestamp, TopicName, partition_of,
-    policy::{ledger::Ledger, watermark::Progress},
+    policy::watermark::Progress,
     ports::{
         Assignee, Assignment, Batch, Owner, Settlement, SettlementStore, StoreError, Subscription,
         SubscriptionRequest, TopicToCreate, Transport,
@@ -63,14 +63,8 @@ impl Assignee for Taker {
         }
         let progress = self.topics.iter().zip(&held.next);
         let settlement = Settlement {
-            owner: held.owner.clone(),
-            outputs: Vec::new(),
-            states: Vec::new(),
-            marks: Vec::new(),
-            dead_letters: Vec::new(),
-            attempts: Vec::new(),
             progress: progress.map(|(topic, next)| (topic.clone(), Progress::at(*next))).collect(),
-            ledger: Ledger::default(),
+            ..Settlement::empty(held.owner.clone())
         };
         let settled = self.store.settle(settlement);
         let (demand, events) = (held.demand.clone(), batch.records.len());
@@ -83,18 +77,7 @@ impl Assignee for Taker {
     fn revoked(&self, partition: Partition, _: Epoch, released: Box<dyn Send>) {
         let held = self.held.lock().unwrap().remove(&partition);
         // What is on its way is settled before an empty settlement is.
-        let last = held.map(|held| {
-            self.store.settle(Settlement {
-                owner: held.owner,
-                outputs: Vec::new(),
-                states: Vec::new(),
-                marks: Vec::new(),
-                dead_letters: Vec::new(),
-                attempts: Vec::new(),
-                progress: Vec::new(),
-                ledger: Ledger::default(),
-            })
-        });
+        let last = held.map(|held| self.store.settle(Settlement::empty(held.owner)));
         self.handle.spawn(async move {
             if let Some(last) = last {
                 last.await.unwrap();
@@ -150,16 +133,7 @@ async fn publish(transport: &KafkaTransport, topics: &[TopicName], keys: std::op
         value: Some(key.into()),
         headers: Headers::default(),
     });
-    let settlement = Settlement {
-        owner,
-        outputs: outputs.collect(),
-        states: Vec::new(),
-        marks: Vec::new(),
-        dead_letters: Vec::new(),
-        attempts: Vec::new(),
-        progress: Vec::new(),
-        ledger: Ledger::default(),
-    };
+    let settlement = Settlement { outputs: outputs.collect(), ..Settlement::empty(owner) };
     store.settle(settlement).await.unwrap();
 }
 

@@ -21,14 +21,11 @@ async fn plant<P: StreamProcessor>(kit: &TestKit, key: &str, bytes: &str) {
     let acquired = store.acquire(group.clone(), partition, topics).await.unwrap();
     let value = Some(Bytes::copy_from_slice(bytes.as_bytes()));
     let settlement = Settlement {
-        owner: acquired.owner,
-        outputs: Vec::new(),
         states: vec![StateChange::new(Bytes::copy_from_slice(key.as_bytes()), value)],
-        marks: Vec::new(),
-        dead_letters: Vec::new(),
         attempts: Vec::<AttemptChange>::new(),
         progress: acquired.progress,
         ledger: acquired.ledger,
+        ..Settlement::empty(acquired.owner)
     };
     store.settle(settlement).await.unwrap();
     kit.transport().assign_again(&group, partition);

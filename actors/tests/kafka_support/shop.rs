@@ -172,16 +172,7 @@ impl Shop {
 
     pub(crate) async fn settle(&self, outputs: Vec<Outgoing>) {
         let store = self.transport.settlement();
-        let mut settlement = Settlement {
-            owner: self.feed.clone(),
-            outputs,
-            states: Vec::new(),
-            marks: Vec::new(),
-            dead_letters: Vec::new(),
-            attempts: Vec::new(),
-            progress: Vec::new(),
-            ledger: Ledger::default(),
-        };
+        let mut settlement = Settlement { outputs, ..Settlement::empty(self.feed.clone()) };
         while let Err(unsettled) = store.settle(settlement).await {
             assert_eq!(unsettled.error.kind, SettleErrorKind::Retry, "{}", unsettled.error);
             settlement = unsettled.settlement;

@@ -17,7 +17,7 @@ use self::{
     progress::Progress,
     publish::FeedPublisher,
     report::{Fed, Report},
-    setup::{Opened, Setup, check},
+    setup::{Opened, Setup, check, unless_stopped, with_signals},
 };
 pub use self::{publish_alone::feed, read_report::report, serve::serve};
 use crate::{arguments::RunOptions, feed::FileSummary};
@@ -42,24 +42,11 @@ enum End {
 /// Runs, and gives the exit code: 0 if the feed was read to its end, everything settled and every ledger balances,
 /// or if a signal came and everything drained in time; 1 if not; 2 if there is something for the user to mend.
 pub async fn run(options: RunOptions) -> ExitCode {
-    // From the first moment on, so that a signal at any time drains.
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return cli::refuse(error),
-    };
-    let prepared = tokio::select! {
-        prepared = prepare(&options) => prepared,
-        () = signals.first() => {
-            // The file that is being read can't be interrupted, and nothing has begun that would have to end.
-            cli::warn("stopped before anything was begun");
-            std::process::exit(0);
-        }
-    };
-    let gone = match prepared {
-        Ok((opened, files)) => go(&options, &opened, &files, &signals).await,
-        Err(message) => Err(message),
-    };
-    gone.unwrap_or_else(cli::refuse)
+    with_signals(async |signals| {
+        let (opened, files) = unless_stopped(signals, prepare(&options)).await?;
+        go(&options, &opened, &files, signals).await
+    })
+    .await
 }
 
 /// Everything that a user could have got wrong is checked before anything is deleted or begun.

@@ -41,6 +41,23 @@ pub struct Settlement {
     pub ledger: Ledger,
 }
 
+impl Settlement {
+    /// Nothing yet of what an owner may settle: no effects, no progress, an empty ledger.
+    #[must_use]
+    pub fn empty(owner: Owner) -> Self {
+        Self {
+            owner,
+            outputs: Vec::new(),
+            states: Vec::new(),
+            marks: Vec::new(),
+            dead_letters: Vec::new(),
+            attempts: Vec::new(),
+            progress: Vec::new(),
+            ledger: Ledger::default(),
+        }
+    }
+}
+
 /// The new state of a key; `None` removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {

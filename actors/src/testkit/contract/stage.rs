@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 use pandaflow::{
     Group, Headers, Outgoing, Partition, Record, Timestamp, TopicName,
-    policy::{ledger::Ledger, watermark::Progress},
+    policy::watermark::Progress,
     ports::{
         Acquired, Owner, Settlement, SettlementStore, StoreError, SubscriptionRequest, TopicToCreate,
         Transport, Unsettled,
@@ -161,16 +161,7 @@ impl Stage {
 /// Nothing yet of what an owner may settle.
 #[must_use]
 pub fn effects(owner: &Owner) -> Settlement {
-    Settlement {
-        owner: owner.clone(),
-        outputs: Vec::new(),
-        states: Vec::new(),
-        marks: Vec::new(),
-        dead_letters: Vec::new(),
-        attempts: Vec::new(),
-        progress: Vec::new(),
-        ledger: Ledger::default(),
-    }
+    Settlement::empty(owner.clone())
 }
 
 /// A record under a key.

@@ -4,25 +4,24 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use pandaflow::{
-    Clock, DeadLetter, ErrorClass, EventId, FailureKind, Group, Header, Headers, Namespace, Offset,
-    Partition, Record, ReplayAdvice, SystemClock, Timestamp, TopicName,
+    Clock, DeadLetter, ErrorClass, Header, Headers, Offset, Partition, Record, SystemClock, Timestamp,
+    TopicName,
 };
 use rdkafka::message::{BorrowedMessage, Header as Written, Message, OwnedHeaders};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    super::dead_letter_form::Detail,
     core::Core,
     record::{Outbound, add_headers, header},
 };
 
 /// The header that has all of a dead letter but its key and value.
 const LETTER: &str = "pandaflow-dead-letter";
-const VERSION: u32 = 1;
 
-/// The stored form, JSON.
+/// The stored form, JSON; its version is the detail's.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    version: u32,
     topic: String,
     partition: Partition,
     offset: Offset,
@@ -32,17 +31,9 @@ struct Stored {
     group: String,
     processor: String,
     namespace: String,
-    event_id: Option<EventId>,
     class: ErrorClass,
-    kind: FailureKind,
-    error_type: String,
-    message: String,
-    chain: Vec<String>,
-    fingerprint: String,
-    attempts: u32,
-    first_failed: Timestamp,
-    last_failed: Timestamp,
-    replay: ReplayAdvice,
+    #[serde(flatten)]
+    detail: Detail,
 }
 
 /// The record of a dead letter. It lies in the partition that the event came from.
@@ -95,7 +86,6 @@ impl Stored {
             (STANDARD.encode(&header.name), header.value.as_ref().map(|value| STANDARD.encode(value)))
         };
         Self {
-            version: VERSION,
             topic: record.topic.as_str().into(),
             partition: record.partition,
             offset: record.offset,
@@ -104,17 +94,8 @@ impl Stored {
             group: letter.group.as_str().into(),
             processor: letter.processor.clone(),
             namespace: letter.namespace.to_string(),
-            event_id: letter.event_id,
             class: letter.class,
-            kind: letter.kind,
-            error_type: letter.error_type.clone(),
-            message: letter.message.clone(),
-            chain: letter.chain.clone(),
-            fingerprint: letter.fingerprint.clone(),
-            attempts: letter.attempts,
-            first_failed: letter.first_failed,
-            last_failed: letter.last_failed,
-            replay: letter.replay,
+            detail: Detail::of(letter),
         }
     }
 
@@ -127,9 +108,6 @@ impl Stored {
             };
             Some(Header { name: decode(name)?, value })
         };
-        if self.version != VERSION {
-            return None;
-        }
         let record = Record {
             topic: TopicName::new(&self.topic),
             partition: self.partition,
@@ -139,23 +117,6 @@ impl Stored {
             value,
             headers: Headers::new(self.headers.iter().map(header).collect::<Option<_>>()?),
         };
-        let namespace: Namespace = self.namespace.parse().ok()?;
-        Some(DeadLetter {
-            record,
-            group: Group::from(self.group.as_str()),
-            processor: self.processor,
-            namespace,
-            event_id: self.event_id,
-            class: self.class,
-            kind: self.kind,
-            error_type: self.error_type,
-            message: self.message,
-            chain: self.chain,
-            fingerprint: self.fingerprint,
-            attempts: self.attempts,
-            first_failed: self.first_failed,
-            last_failed: self.last_failed,
-            replay: self.replay,
-        })
+        self.detail.letter(record, &self.group, self.processor, &self.namespace, self.class).ok()
     }
 }

@@ -12,7 +12,7 @@ use pandaflow::{
 use uuid::Uuid;
 
 use super::{database::Database, schema::dead_letters};
-use crate::transport::dead_letter_form::{self, Columns};
+use crate::transport::dead_letter_columns::{self, Columns};
 
 /// Keeps dead letters.
 pub(super) struct PostgresDeadLetters(pub(super) Arc<Database>);
@@ -106,8 +106,8 @@ impl<'a> NewRow<'a> {
             timestamp_ms: record.timestamp.0,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: dead_letter_form::headers(letter),
-            detail: dead_letter_form::detail(letter)?,
+            headers: dead_letter_columns::headers(letter),
+            detail: dead_letter_columns::detail(letter)?,
             content: Uuid::nil(),
         };
         row.content = row.hash();

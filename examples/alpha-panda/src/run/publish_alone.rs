@@ -8,28 +8,23 @@ use super::{
     LOOK_EVERY,
     progress::Progress,
     publish::FeedPublisher,
-    setup::{Opened, Setup, check},
+    setup::{Opened, Setup, check, unless_stopped, with_signals},
 };
 use crate::arguments::FeedOptions;
 
 /// Publishes, and gives the exit code: 0 if all of the feed is on the log, or a signal came; 1 if not; 2 if there is
 /// something for the user to mend.
 pub async fn feed(options: FeedOptions) -> ExitCode {
-    // From the first moment on, so that a signal at any time ends it in order.
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return cli::refuse(error),
-    };
-    match go(&options, &signals).await {
-        Ok(code) => code,
-        Err(message) => cli::refuse(message),
-    }
+    with_signals(async |signals| go(&options, signals).await).await
 }
 
 async fn go(options: &FeedOptions, signals: &Signals) -> Result<ExitCode, String> {
-    let setup = Setup::new(&options.place)?;
-    let files = check(options.files.paths()).await?;
-    let opened = setup.open().await?;
+    let preparing = async {
+        let setup = Setup::new(&options.place)?;
+        let files = check(options.files.paths()).await?;
+        Ok::<_, String>((setup.open().await?, files))
+    };
+    let (opened, files) = unless_stopped(signals, preparing).await?;
     let Opened { setup, transport } = &opened;
     setup.program.create_topics(&**transport).await.map_err(|error| error.to_string())?;
     let lines = files.iter().map(|file| file.lines).sum();

@@ -4,25 +4,18 @@ use std::process::ExitCode;
 
 use pandaflow_actors::{Process, Signals, cli, logging};
 
-use super::setup::{Opened, Setup};
+use super::setup::{Opened, Setup, unless_stopped, with_signals};
 use crate::arguments::ServeOptions;
 
 /// Serves, and gives the exit code: 0 if a signal came and all drained in time; 1 if not; 2 if there is something for the
 /// user to mend.
 pub async fn serve(options: ServeOptions) -> ExitCode {
-    // From the first moment on, so that a signal at any time drains.
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return cli::refuse(error),
-    };
-    match go(&options, &signals).await {
-        Ok(code) => code,
-        Err(message) => cli::refuse(message),
-    }
+    with_signals(async |signals| go(&options, signals).await).await
 }
 
 async fn go(options: &ServeOptions, signals: &Signals) -> Result<ExitCode, String> {
-    let Opened { setup, transport } = Setup::new(&options.place)?.open().await?;
+    let opening = async { Setup::new(&options.place)?.open().await };
+    let Opened { setup, transport } = unless_stopped(signals, opening).await?;
     let process = Process::start(&setup.program, &setup.settings, transport, logging::logger())
         .await
         .map_err(|error| error.to_string())?;

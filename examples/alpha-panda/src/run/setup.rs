@@ -1,6 +1,6 @@
 //! What every command on the pipeline's data begins with: settings, program, logging, and the transport.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc};
 
 use pandaflow::{
     Group, Namespace,
@@ -8,7 +8,7 @@ use pandaflow::{
     settings::Settings,
 };
 use pandaflow_actors::{
-    Mode, Program,
+    Mode, Program, Signals, cli,
     logging::{self, Console, LogGuard},
     read_settings,
 };
@@ -98,7 +98,30 @@ impl Opened {
     }
 }
 
-/// Reads every file to its end. On a thread of its own, so that a second signal is heard meanwhile.
+/// Runs a command with signals listened for from its first moment on, so that one at any time ends it in order. What is
+/// for the user to mend ends it with exit code 2.
+pub(super) async fn with_signals(
+    command: impl AsyncFnOnce(&Signals) -> Result<ExitCode, String>,
+) -> ExitCode {
+    match Signals::listen() {
+        Ok(signals) => command(&signals).await.unwrap_or_else(cli::refuse),
+        Err(error) => cli::refuse(error),
+    }
+}
+
+/// What a command does before anything has begun that would have to end: a signal ends the program there and then, with
+/// exit code 0. Neither a file that is being read nor a broker that doesn't answer can be interrupted otherwise.
+pub(super) async fn unless_stopped<T>(signals: &Signals, preparing: impl Future<Output = T>) -> T {
+    tokio::select! {
+        prepared = preparing => prepared,
+        () = signals.first() => {
+            cli::warn("stopped before anything was begun");
+            std::process::exit(0);
+        }
+    }
+}
+
+/// Reads every file to its end. On a thread of its own, so that signals are heard meanwhile.
 pub(super) async fn check(paths: Vec<PathBuf>) -> Result<Vec<FileSummary>, String> {
     let checked = tokio::task::spawn_blocking(move || feed::check(&paths)).await;
     checked.map_err(|panicked| panicked.to_string())?.map_err(|error| error.to_string())

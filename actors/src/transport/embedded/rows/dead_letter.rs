@@ -8,7 +8,7 @@ use pandaflow::{
 
 use super::{Blob, sound};
 use crate::transport::{
-    dead_letter_form::{self, Columns},
+    dead_letter_columns::{self, Columns},
     embedded::{checksum::Checksum, connection::store_error, schema::dead_letters},
 };
 
@@ -47,8 +47,8 @@ impl<'a> NewDeadLetter<'a> {
             timestamp_ms: record.timestamp.0,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: dead_letter_form::headers(letter),
-            detail: dead_letter_form::detail(letter)
+            headers: dead_letter_columns::headers(letter),
+            detail: dead_letter_columns::detail(letter)
                 .map_err(|error| store_error(format!("writing a dead letter: {error}")))?,
             crc: 0,
         };
