@@ -54,6 +54,10 @@ pub enum BenchError {
     /// There is no place for files.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The broker, or its client, refused.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] rdkafka::error::KafkaError),
     /// The options don't go together.
     #[error("{0}")]
     Options(&'static str),
