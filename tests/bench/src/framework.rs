@@ -54,6 +54,10 @@ pub enum BenchError {
     /// There is no place for files.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The settings are not right.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Settings(#[from] pandaflow_actors::EnvironmentError),
     /// The broker, or its client, refused.
     #[cfg(feature = "kafka")]
     #[error(transparent)]

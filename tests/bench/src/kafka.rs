@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     pub(crate) topic: TopicName,
     /// The topic of `transform`'s outputs.
     pub(crate) outputs: TopicName,
+    /// Where ids that were seen are kept, if anywhere.
+    pub(crate) dedup: Dedup,
     /// What the names of groups begin with.
     pub(crate) group: String,
     pub(crate) shape: Shape,
@@ -47,14 +49,12 @@ impl Stage {
         if broker.guarantee == Guarantee::ExactlyOnce {
             return Err(BenchError::Options("exactly-once is not there yet: leave --guarantee out"));
         }
-        if broker.dedup == Dedup::Redis {
-            return Err(BenchError::Options("--dedup redis is not there yet: none, or memory"));
-        }
         let topic = broker.topic.clone().unwrap_or_else(|| format!("bench.{workload}"));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             bootstrap: bootstrap.into(),
             outputs: TopicName::new(&format!("{topic}.outputs")),
+            dedup: broker.dedup,
             topic: TopicName::new(&topic),
             group: broker.group.clone().unwrap_or_else(|| format!("bench-{}", now.as_millis())),
             shape: Shape::on_broker(workload, &broker.options),
@@ -65,7 +65,7 @@ impl Stage {
 /// Measures a workload.
 pub(crate) async fn run(workload: &'static str, broker: &BrokerOptions) -> Result<Report, BenchError> {
     let stage = Stage::new(workload, broker)?;
-    let once = broker.dedup == Dedup::Memory;
+    let once = broker.dedup != Dedup::None;
     if workload == "latency" {
         return latency::run(&stage, broker.rate, once).await;
     }

@@ -5,12 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pandaflow::{Namespace, StreamProcessor, SystemClock, TopicSpec, ports::Transport};
+use pandaflow::{
+    Namespace, StreamProcessor, SystemClock, TopicSpec,
+    ports::{DedupStore, Transport},
+    settings::Loader,
+};
 use pandaflow_actors::{
-    Program, Runtime, RuntimeConfig, Services, ServicesConfig,
+    Program, Runtime, RuntimeConfig, Services, ServicesConfig, read_settings,
     transport::{
         kafka::{KafkaConfig, KafkaTransport},
         memory::MemoryTransport,
+        redis::{RedisConfig, RedisDedupStore},
     },
 };
 use slog::Logger;
@@ -21,6 +26,7 @@ use super::{
 };
 use crate::{
     BenchError,
+    options::Dedup,
     stage::NAMESPACE,
     till::Taken,
     usage::{Spent, Stopwatch},
@@ -38,6 +44,15 @@ pub(crate) struct Ours {
     pub(crate) cold_start: Duration,
 }
 
+/// Where ids that were seen are kept; nobody asks the memory where the processor doesn't dedup.
+fn dedup(dedup: Dedup) -> Result<Arc<dyn DedupStore>, BenchError> {
+    if dedup == Dedup::Redis {
+        let settings = read_settings(&Loader::new())?;
+        return Ok(Arc::new(RedisDedupStore::open(&RedisConfig::from(&settings.redis))?));
+    }
+    Ok(MemoryTransport::new(Arc::new(SystemClock)).dedup())
+}
+
 /// Runs a program of one processor until as many events are settled.
 pub(crate) async fn run<P: StreamProcessor>(
     stage: &Stage,
@@ -47,9 +62,7 @@ pub(crate) async fn run<P: StreamProcessor>(
     measures_latency: bool,
 ) -> Result<Ours, BenchError> {
     let shape = stage.shape;
-    // Ids that were seen are kept in memory: what the workload measures is said on its command line.
-    let ids = MemoryTransport::new(Arc::new(SystemClock));
-    let config = KafkaConfig::new(&stage.bootstrap, ids.dedup());
+    let config = KafkaConfig::new(&stage.bootstrap, dedup(stage.dedup)?);
     let transport: Arc<dyn Transport> = Arc::new(KafkaTransport::new(config)?);
     let shared = ledger.clone();
     let program = Program::new()

@@ -10,7 +10,7 @@ use pandaflow::{EventEnvelope, EventId, Outgoing, Timestamp};
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    message::DeliveryResult,
+    message::{BorrowedMessage, DeliveryResult},
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
 };
 
@@ -40,8 +40,7 @@ pub(crate) fn consume(stage: &Stage, round: usize) -> Result<(Spent, Taken), Ben
     let mut next = vec![None; stage.shape.partitions as usize];
     let (mut handled, mut stopwatch) = (0, None);
     while handled < n {
-        let Some(message) = consumer.poll(PATIENCE) else { return Err(BenchError::Options(STUCK)) };
-        let message = message?;
+        let message = receive(&consumer)?;
         stopwatch.get_or_insert_with(Stopwatch::start);
         let deposit = EventEnvelope::<DepositMade>::decode(message.payload().unwrap_or_default())?;
         desk.book(&deposit.data);
@@ -71,8 +70,7 @@ pub(crate) fn transform(stage: &Stage, round: usize) -> Result<(Spent, Taken), B
     let mut under_way: Vec<UnderWay> = (0..stage.shape.partitions).map(|_| UnderWay::default()).collect();
     let (mut handled, mut stopwatch) = (0, None);
     while handled < n {
-        let Some(message) = consumer.poll(PATIENCE) else { return Err(BenchError::Options(STUCK)) };
-        let message = message?;
+        let message = receive(&consumer)?;
         stopwatch.get_or_insert_with(Stopwatch::start);
         let envelope = EventEnvelope::<DepositMade>::decode(message.payload().unwrap_or_default())?;
         desk.book(&envelope.data);
@@ -96,6 +94,17 @@ pub(crate) fn transform(stage: &Stage, round: usize) -> Result<(Spent, Taken), B
     let spent = stopwatch.map_or_else(Spent::default, |stopwatch| stopwatch.spent());
     drop(desk);
     Ok((spent, ledger.taken()))
+}
+
+/// The next message. The client also says that there is none after it has done something else, such as join.
+fn receive(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>, BenchError> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if let Some(message) = consumer.poll(PATIENCE) {
+            return Ok(message?);
+        }
+    }
+    Err(BenchError::Options(STUCK))
 }
 
 const STUCK: &str =
