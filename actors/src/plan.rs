@@ -16,6 +16,8 @@ pub(crate) struct Outline {
     pub(crate) shared_domains: Vec<String>,
     pub(crate) group_prefix: Option<String>,
     pub(crate) namespaces: Vec<Namespace>,
+    /// Full names of declared topics that are not called as ours are.
+    pub(crate) names: BTreeMap<String, TopicName>,
 }
 
 /// One processor in one namespace.
@@ -69,7 +71,7 @@ impl Outline {
         let mut plan = Plan::default();
         let mut topics: BTreeMap<TopicName, TopicToCreate> = BTreeMap::new();
         for namespace in &self.namespaces {
-            let name = |declared: &str| TopicName::resolve(declared, namespace, &self.shared_domains);
+            let name = |declared: &str| self.name(declared, namespace);
             for spec in &self.topics {
                 self.add(&mut topics, name(&spec.name), &spec.name, false);
             }
@@ -96,6 +98,12 @@ impl Outline {
         }
         plan.topics = topics.into_values().collect();
         Ok(plan)
+    }
+
+    /// The full name of a declared topic.
+    pub(crate) fn name(&self, declared: &str, namespace: &Namespace) -> TopicName {
+        let given = self.names.get(declared).cloned();
+        given.unwrap_or_else(|| TopicName::resolve(declared, namespace, &self.shared_domains))
     }
 
     /// The prefix of its consumer groups.

@@ -83,6 +83,14 @@ impl Program {
         self
     }
 
+    /// Reads and writes a declared topic under this full name, in every namespace: for topics of other systems, whose
+    /// names are not ours.
+    #[must_use]
+    pub fn topic_called(mut self, declared: impl Into<String>, name: TopicName) -> Self {
+        self.outline.names.insert(declared.into(), name);
+        self
+    }
+
     /// The prefix of its consumer groups; `pandaflow` by default.
     #[must_use]
     pub fn group_prefix(mut self, prefix: impl Into<String>) -> Self {
@@ -115,7 +123,7 @@ impl Program {
     /// The full name of a declared topic in a namespace.
     #[must_use]
     pub fn topic_name(&self, declared: &str, namespace: &Namespace) -> TopicName {
-        TopicName::resolve(declared, namespace, &self.outline.shared_domains)
+        self.outline.name(declared, namespace)
     }
 
     /// The consumer group of a processor in a namespace.

@@ -38,7 +38,7 @@ pub async fn run(options: &Options) -> Result<Report, BenchError> {
 
 /// The longest time that events which wait for each other took, or all of them evenly over what may run at once, from
 /// the times that the handlers in fact took.
-fn bound(shape: &Shape, taken: &Taken) -> Duration {
+pub(crate) fn bound(shape: &Shape, taken: &Taken) -> Duration {
     let total: Duration = taken.waited.values().sum();
     let spread = total / u32::try_from(shape.concurrency.max(1)).unwrap_or(u32::MAX);
     let longest = match shape.order {

@@ -54,6 +54,14 @@ pub enum BenchError {
     /// There is no place for files.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The settings are not right.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Settings(#[from] pandaflow_actors::EnvironmentError),
+    /// The broker, or its client, refused.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] rdkafka::error::KafkaError),
     /// The options don't go together.
     #[error("{0}")]
     Options(&'static str),

@@ -5,6 +5,8 @@
 pub mod delay;
 pub mod embedded;
 mod framework;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod memory;
 mod options;
 mod payments;
@@ -15,7 +17,7 @@ mod till;
 mod usage;
 
 pub use framework::BenchError;
-pub use options::{Cli, Only, Options, Workload};
+pub use options::{BrokerOptions, Cli, Dedup, Guarantee, Only, Options, Workload};
 pub use report::Report;
 
 /// Runs the workload that the command line names; nothing comes back where only one side was asked for.
@@ -26,6 +28,20 @@ pub async fn run(workload: &Workload) -> Result<Option<Report>, BenchError> {
     match workload {
         Workload::Memory(options) => memory::run(options).await,
         Workload::Embedded(options) => embedded::run(options).await.map(Some),
-        Workload::Delay(options) => delay::run(options).await.map(Some),
+        Workload::Delay(broker) if broker.bootstrap.is_none() => delay::run(&broker.options).await.map(Some),
+        Workload::Delay(broker) => on_broker("delay", broker).await.map(Some),
+        Workload::Consume(broker) => on_broker("consume", broker).await.map(Some),
+        Workload::Transform(broker) => on_broker("transform", broker).await.map(Some),
+        Workload::Latency(broker) => on_broker("latency", broker).await.map(Some),
     }
+}
+
+#[cfg(feature = "kafka")]
+async fn on_broker(workload: &'static str, options: &BrokerOptions) -> Result<Report, BenchError> {
+    kafka::run(workload, options).await
+}
+
+#[cfg(not(feature = "kafka"))]
+async fn on_broker(_: &'static str, _: &BrokerOptions) -> Result<Report, BenchError> {
+    Err(BenchError::Options("this program was built without Kafka: build it with --features kafka"))
 }

@@ -22,14 +22,72 @@ pub enum Workload {
     Memory(Options),
     /// Consume, change state, emit one output, durably; the bound is a bare SQLite loop that writes the same rows.
     Embedded(Options),
-    /// Handlers that wait; the bound is max(longest chain of events that wait for each other, total ÷ concurrency).
-    Delay(Options),
+    /// Handlers that wait; the bound is max(longest chain of events that wait for each other, total ÷ concurrency). On the
+    /// memory transport, or with --bootstrap on a broker.
+    Delay(BrokerOptions),
+    /// Decode, handle and commit what lies on a broker; the bound is a hand-written loop on librdkafka.
+    Consume(BrokerOptions),
+    /// One output for each input, confirmed before the input's offset is committed; the bound is a hand-written loop.
+    Transform(BrokerOptions),
+    /// From produced to handled at an even rate, in percentiles; the bound is a bare StreamConsumer's.
+    Latency(BrokerOptions),
+}
+
+/// What a workload on a broker needs beside.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct BrokerOptions {
+    /// What all workloads share.
+    #[command(flatten)]
+    pub options: Options,
+    /// The broker, such as 127.0.0.1:9092.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bootstrap: Option<String>,
+    /// The topic [default: bench.WORKLOAD].
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// What the names of the consumer groups begin with [default: one that no other run has].
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Makes the topic anew and fills it first.
+    #[arg(long)]
+    pub fill: bool,
+    /// What a crash can do to outputs.
+    #[arg(long, default_value = "at-least-once")]
+    pub guarantee: Guarantee,
+    /// Where ids that were seen are kept [default: memory].
+    #[arg(long, default_value = "memory")]
+    pub dedup: Dedup,
+    /// Events a second, for latency.
+    #[arg(long, default_value_t = 5_000)]
+    pub rate: u64,
+}
+
+/// What a crash can do to outputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Guarantee {
+    /// They may come twice, with the same ids.
+    #[default]
+    AtLeastOnce,
+    /// Whoever reads committed records sees each once.
+    ExactlyOnce,
+}
+
+/// Where ids that were seen are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Dedup {
+    /// Nowhere.
+    None,
+    /// In Redis, by REDIS__URL.
+    Redis,
+    /// In the process.
+    #[default]
+    Memory,
 }
 
 /// The options that all workloads share. What is not given is the workload's own default.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
-    /// How many events [default: memory 1000000, embedded 200000, delay 10000].
+    /// How many events [default: memory and consume 1000000, transform 500000, embedded 200000, latency 50000, delay 10000].
     #[arg(long)]
     pub n: Option<u64>,
     /// How many keys they are spread over [default: 10000; delay 20].
@@ -44,7 +102,7 @@ pub struct Options {
     /// Which events wait for each other [default: key].
     #[arg(long)]
     pub order: Option<Ordering>,
-    /// Partitions of the topic [default: memory 12, embedded 6, delay 1].
+    /// Partitions of the topic [default: memory 12, delay 1, others 6].
     #[arg(long)]
     pub partitions: Option<u32>,
     /// Threads that run tasks; 0 runs all on the main one [default: 2].
@@ -75,7 +133,10 @@ impl Workload {
     #[must_use]
     pub fn options(&self) -> &Options {
         match self {
-            Self::Memory(options) | Self::Embedded(options) | Self::Delay(options) => options,
+            Self::Memory(options) | Self::Embedded(options) => options,
+            Self::Delay(broker) | Self::Consume(broker) | Self::Transform(broker) | Self::Latency(broker) => {
+                &broker.options
+            }
         }
     }
 }

@@ -36,6 +36,15 @@ pub struct Report {
     /// Transactions in which both sides wrote, where they did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transactions: Option<usize>,
+    /// Milliseconds from produced to handled: of half, 99 % and 99.9 % of the events, and of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<Percentiles>,
+    /// The same of the bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_latency_ms: Option<Percentiles>,
+    /// Seconds from the start of the program to the first event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_start_seconds: Option<f64>,
     /// How far from the bound; see `target`.
     pub ratio: f64,
     /// What `ratio` is, and what it has to be.
@@ -52,6 +61,39 @@ pub struct Report {
     pub arbiters: usize,
     /// How often it was measured.
     pub rounds: usize,
+}
+
+/// A distribution of times, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Half were as fast.
+    pub p50: f64,
+    /// 99 % were.
+    pub p99: f64,
+    /// 99.9 % were.
+    pub p999: f64,
+    /// All were.
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of these times, in any order.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn of(mut micros: Vec<u64>) -> Self {
+        micros.sort_unstable();
+        let at = |share: f64| {
+            let place = (micros.len() as f64 * share).ceil() as usize;
+            micros.get(place.clamp(1, micros.len().max(1)) - 1).map_or(0.0, |micros| *micros as f64 / 1_000.0)
+        };
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p99, p999, max } = self;
+        write!(f, "p50 {p50:.3} ms  p99 {p99:.3} ms  p99.9 {p999:.3} ms  max {max:.3} ms")
+    }
 }
 
 impl Report {
@@ -71,6 +113,9 @@ impl Report {
             bound_events_per_s: None,
             bound_cpu_s: None,
             transactions: None,
+            latency_ms: None,
+            bound_latency_ms: None,
+            cold_start_seconds: None,
             ratio: 0.0,
             target: "",
             keys,
@@ -100,6 +145,12 @@ impl fmt::Display for Report {
             write!(f, "  {rate:>9.0} events/s  {cpu:>7.3} cpu s")?;
         }
         writeln!(f, "  the bound")?;
+        if let (Some(ours), Some(bound)) = (&self.latency_ms, &self.bound_latency_ms) {
+            writeln!(f, "  {ours}\n  {bound}  the bound")?;
+        }
+        if let Some(seconds) = self.cold_start_seconds {
+            writeln!(f, "  {seconds:.3} s from the start to the first event")?;
+        }
         write!(f, "  ratio {:.3} ({})", self.ratio, self.target)
     }
 }

@@ -74,6 +74,25 @@ impl Shape {
     }
 }
 
+#[cfg(feature = "kafka")]
+impl Shape {
+    /// A workload on a broker: 10,000 accounts, 6 partitions, 3 rounds; `delay` as it is elsewhere.
+    pub(crate) fn on_broker(workload: &str, options: &Options) -> Self {
+        let (n, rounds) = match workload {
+            "transform" => (500_000, 3),
+            "latency" => (50_000, 1),
+            "delay" => return Self::delay(options),
+            _ => (1_000_000, 3),
+        };
+        Self {
+            n: options.n.unwrap_or(n),
+            partitions: options.partitions.unwrap_or(TopicSpec::DEFAULT_PARTITIONS),
+            rounds: options.rounds.unwrap_or(rounds).max(1),
+            ..Self::memory(options)
+        }
+    }
+}
+
 /// The payments, in memory's log.
 pub(crate) struct MemoryStage {
     pub(crate) transport: MemoryTransport,

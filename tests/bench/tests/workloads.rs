@@ -7,8 +7,11 @@ use serde_json::Value;
 
 /// What the program prints for these arguments.
 fn bench(arguments: &[&str]) -> Value {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_pandaflow-bench")).args(arguments).arg("--json").output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pandaflow-bench"));
+    if let Ok(redis) = std::env::var("PANDAFLOW_TEST_REDIS") {
+        command.env("REDIS__URL", redis);
+    }
+    let output = command.args(arguments).arg("--json").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -56,6 +59,61 @@ fn delay_tells_its_time_beside_what_no_scheduler_could_beat() {
         assert!(report["seconds"].as_f64() >= report["bound_seconds"].as_f64(), "{report}");
         assert_eq!((&report["order"], &report["concurrency"]), (&order.into(), &10.into()));
     }
+}
+
+/// The broker that the tests have; without one the test says that it is skipped.
+#[cfg(feature = "kafka")]
+fn broker() -> Option<String> {
+    let broker = std::env::var("PANDAFLOW_TEST_KAFKA").ok().filter(|broker| !broker.is_empty());
+    if broker.is_none() {
+        eprintln!("skipped: PANDAFLOW_TEST_KAFKA names no broker");
+    }
+    broker
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn workloads_on_a_broker_tell_their_rates_beside_loops_by_hand() {
+    let Some(broker) = broker() else { return };
+    for (workload, dedup) in
+        [("consume", "none"), ("consume", "redis"), ("transform", "memory"), ("delay", "memory")]
+    {
+        let topic = format!("bench-test-{workload}-{dedup}-{}", std::process::id());
+        let place = ["--bootstrap", &broker, "--topic", &topic, "--fill", "--dedup", dedup];
+        let size = ["--n", "2000", "--keys", "50", "--rounds", "1", "--work", "0ms..0ms"];
+        let size = if workload == "delay" {
+            ["--n", "40", "--keys", "5", "--rounds", "1", "--work", "0ms..2ms"]
+        } else {
+            size
+        };
+        let report = bench(&[&[workload][..], &place, &size].concat());
+        assert_complete(&report, workload, if workload == "delay" { 40 } else { 2000 });
+        assert!(report["cold_start_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{report}");
+    }
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn latency_tells_its_percentiles_beside_a_bare_consumer_s() {
+    let Some(broker) = broker() else { return };
+    let topic = format!("bench-test-latency-{}", std::process::id());
+    let report =
+        bench(&["latency", "--bootstrap", &broker, "--topic", &topic, "--n", "1000", "--rate", "1000"]);
+    assert_complete(&report, "latency", 1000);
+    for whose in ["latency_ms", "bound_latency_ms"] {
+        let at = |share: &str| report[whose][share].as_f64().unwrap();
+        assert!(
+            at("p50") > 0.0 && at("p50") <= at("p99") && at("p99") <= at("p999") && at("p999") <= at("max")
+        );
+    }
+}
+
+#[test]
+fn a_broker_that_is_not_named_is_asked_for() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pandaflow-bench")).arg("consume").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let wanted = if cfg!(feature = "kafka") { "--bootstrap" } else { "--features kafka" };
+    assert!(String::from_utf8_lossy(&output.stderr).contains(wanted), "{output:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         // The count is that of one thread: all runs on this one.
         Workload::Memory(options) => Workload::Memory(Options { arbiters: Some(0), ..options }),
         Workload::Embedded(options) => Workload::Embedded(Options { arbiters: Some(0), ..options }),
-        Workload::Delay(options) => Workload::Delay(Options { arbiters: Some(0), ..options }),
+        other => other,
     };
     let mut outcome = Ok(None);
     let counted = allocation_counter::measure(|| {
