@@ -43,6 +43,10 @@ impl Counters {
         for metric in Metric::all().filter(|metric| metric.kind() == Kind::Counter) {
             recorder.describe_counter(metric.name().into(), None, metric.help().into());
         }
+        // They are there, at 0, before anything happens: who watches them sees the first time.
+        for metric in [Metric::DedupStoreFailures, Metric::DeadLetterStoreFailures] {
+            counter(&recorder, metric, &[]);
+        }
         Self { recorder, processors: HashMap::new() }
     }
 
@@ -96,6 +100,8 @@ impl ProcessorCounters {
             failures: ErrorClass::ALL.map(|class| {
                 let class = class.as_str();
                 let old = counter(recorder, Metric::TradingErrors, &[processor, class, namespace]);
+                // Counted by the dead-letter service.
+                with(Metric::DeadLettersFiled, class);
                 (with(Metric::Failures, class), old)
             }),
             verdicts: VERDICTS.map(|verdict| with(Metric::DedupVerdicts, verdict)),

@@ -51,6 +51,20 @@ async fn scrape(metrics: &MetricsHandle) -> HashMap<String, f64> {
 }
 
 #[actix::test]
+async fn what_services_count_is_there_at_0_before_it_happens() {
+    let metrics = start();
+    metrics.observe(batch(0));
+    let samples = scrape(&metrics).await;
+    for series in [
+        "pandaflow_dedup_store_failures_total",
+        "pandaflow_dead_letter_store_failures_total",
+        "pandaflow_dead_letters_filed_total{processor=\"risk\",namespace=\"paper\",class=\"poison\"}",
+    ] {
+        assert_eq!(samples.get(series), Some(&0.0), "{series}");
+    }
+}
+
+#[actix::test]
 async fn batches_of_all_partitions_add_up_and_gauges_stand_for_each() {
     let metrics = start();
     metrics.observe(batch(0));
