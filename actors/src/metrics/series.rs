@@ -45,7 +45,7 @@ impl Counters {
         }
         // They are there, at 0, before anything happens: who watches them sees the first time.
         for metric in [Metric::DedupStoreFailures, Metric::DeadLetterStoreFailures] {
-            counter(&recorder, metric, &[]);
+            counter(&recorder, metric, &[]).increment(0);
         }
         Self { recorder, processors: HashMap::new() }
     }
@@ -101,7 +101,7 @@ impl ProcessorCounters {
                 let class = class.as_str();
                 let old = counter(recorder, Metric::TradingErrors, &[processor, class, namespace]);
                 // Counted by the dead-letter service.
-                with(Metric::DeadLettersFiled, class);
+                with(Metric::DeadLettersFiled, class).increment(0);
                 (with(Metric::Failures, class), old)
             }),
             verdicts: VERDICTS.map(|verdict| with(Metric::DedupVerdicts, verdict)),
