@@ -105,6 +105,13 @@ impl AlphaPanda {
         self
     }
 
+    /// The value of a variable that it is given; the last one counts.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let mut given = self.variables.iter().rev();
+        given.find_map(|(known, value)| (known == name).then_some(value.as_str()))
+    }
+
     /// The program as the build made it, beside this test.
     ///
     /// # Panics

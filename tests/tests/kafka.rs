@@ -4,12 +4,14 @@
 #![allow(missing_docs, reason = "nobody calls a test")]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     env,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use pandaflow_tests::{AlphaPanda, Report, shipped_feed};
+use redis::Commands;
 use serde_json::Value;
 
 fn feeds() -> Vec<PathBuf> {
@@ -63,6 +65,26 @@ fn a_run_on_kafka_ends_with_the_accounts_and_orders_of_the_embedded_one_and_any_
     let again = program.run().success();
     assert_eq!(figures(&again), figures(&plain));
     assert_eq!(again["ledger"], run["ledger"]);
+    assert_cached(&program, &again);
+}
+
+/// The portfolio's cache on Redis shows every account's book, and no other.
+fn assert_cached(program: &AlphaPanda, report: &Value) {
+    let redis = redis::Client::open(program.value("REDIS__URL").unwrap()).unwrap();
+    let mut redis = redis.get_connection().unwrap();
+    let prefix = format!("{}paper:portfolio:", program.value("KAFKA__PREFIX").unwrap());
+    let accounts = report["accounts"].as_array().unwrap();
+    let keys: BTreeSet<String> = redis.smembers(format!("{prefix}#keys")).unwrap();
+    assert_eq!(keys, accounts.iter().map(|account| account["account"].as_str().unwrap().into()).collect());
+    assert!(!keys.is_empty());
+    for account in accounts {
+        let key = format!("{prefix}{}", account["account"].as_str().unwrap());
+        let book: BTreeMap<String, String> = redis.hgetall(key).unwrap();
+        for field in ["position", "cash", "realized_pnl", "trades"] {
+            let told = account[field].as_str().map_or_else(|| account[field].to_string(), str::to_owned);
+            assert_eq!(book[field], told, "{field} of {account}");
+        }
+    }
 }
 
 #[test]

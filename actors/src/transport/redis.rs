@@ -1,4 +1,5 @@
-//! Redis: the dedup store for processors that share their work over processes. Needs the feature `redis`.
+//! Redis: the dedup store for processors that share their work over processes, and a mirror of settled state for others to
+//! read ([`MirroringTransport`]). Needs the feature `redis`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,7 +12,7 @@
 //! # }
 //! ```
 //!
-//! # What is kept
+//! # What is kept for dedup
 //! - An id of a group is a key: a claim with its owner and the end of its lease, or a mark with the time until which the id is
 //!   done. Both vanish by themselves: claims a day after their lease, marks a minute after their time.
 //! - A call is one script and one round trip for up to 4,096 ids, and the script sees all of them at one instant.
@@ -33,7 +34,9 @@ mod config;
 mod dedup;
 mod keys;
 mod link;
+mod mirror;
 mod script;
 
 pub use config::RedisConfig;
 pub use dedup::RedisDedupStore;
+pub use mirror::{Fields, Mirrored, MirroringTransport};

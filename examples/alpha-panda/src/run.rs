@@ -1,5 +1,7 @@
 //! `run`: the feed goes through the pipeline to its end; then, or when a signal comes, the report is printed.
 
+#[cfg(feature = "redis")]
+mod portfolio_cache;
 mod progress;
 mod publish;
 mod publish_alone;

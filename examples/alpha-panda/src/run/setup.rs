@@ -13,6 +13,8 @@ use pandaflow_actors::{
     read_settings,
 };
 
+#[cfg(feature = "redis")]
+use super::portfolio_cache;
 use super::publish::source_name;
 use crate::{
     arguments::{Place, data_by, loader},
@@ -51,7 +53,25 @@ impl Setup {
     pub(super) async fn open(self) -> Result<Opened, String> {
         let transport = self.mode.open(&self.data, &self.program, &self.settings).await;
         let transport = transport.map_err(|error| error.to_string())?;
+        let transport = match self.mode {
+            Mode::Embedded => transport,
+            Mode::Kafka => self.with_cache(transport)?,
+        };
         Ok(Opened { setup: self, transport })
+    }
+
+    /// With the accounts on Redis, for others to read.
+    #[cfg(feature = "redis")]
+    fn with_cache(&self, transport: Arc<dyn Transport>) -> Result<Arc<dyn Transport>, String> {
+        let cached = portfolio_cache::with_cache(transport, &self.settings, &self.program);
+        cached.map_err(|error| format!("REDIS__URL: {error}"))
+    }
+
+    /// Built without Redis, there is nobody to show the accounts to.
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with the feature")]
+    fn with_cache(&self, transport: Arc<dyn Transport>) -> Result<Arc<dyn Transport>, String> {
+        Ok(transport)
     }
 
     /// The folder of the embedded mode.
