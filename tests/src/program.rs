@@ -222,7 +222,16 @@ impl Life {
         self.lines.extend(self.stderr.iter());
         let status = self.child.wait().expect("the program can be waited for");
         let stdout = self.stdout.take().and_then(|stdout| stdout.join().ok()).unwrap_or_default();
-        Report { status, stdout, stderr: self.lines.join("\n") }
+        Report { status, stdout, stderr: std::mem::take(&mut self.lines).join("\n") }
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Life {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
