@@ -257,7 +257,7 @@ impl Assignee for Counter {
 fn read(transport: &EmbeddedTransport) -> Rate {
     let (all, done) = mpsc::channel();
     let counter = Arc::new(Counter { demand: Mutex::default(), seen: AtomicU64::new(0), all });
-    let request = SubscriptionRequest { group: "reader".into(), topics: vec![TopicName::new("out")] };
+    let request = SubscriptionRequest::new("reader".into(), vec![TopicName::new("out")]);
     let meter = Meter::start();
     let _subscription = transport.source().subscribe(request, counter).unwrap();
     done.recv().unwrap();

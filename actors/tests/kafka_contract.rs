@@ -36,7 +36,7 @@ impl Subject for Kafka {
 
     /// Offsets are signed there, and the client reads names of headers as text.
     fn limits(&self) -> Limits {
-        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false }
+        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false, ..Limits::default() }
     }
 }
 

@@ -105,7 +105,7 @@ fn join(config: &KafkaConfig, topics: &[TopicName], taken: &Taken, name: &'stati
         taken: taken.clone(),
         name,
     };
-    let request = SubscriptionRequest { group: Group::from("pair"), topics: topics.to_vec() };
+    let request = SubscriptionRequest::new(Group::from("pair"), topics.to_vec());
     let subscription = transport.source().subscribe(request, Arc::new(taker)).unwrap();
     Membership { subscription, transport }
 }

@@ -94,7 +94,7 @@ fn memory() -> Memory {
     let (topic, group) = (TopicName::new("paper.in"), Group::from("g"));
     let transport = transport(&topic, 1);
     let diary = Arc::new(Diary::default());
-    let request = SubscriptionRequest { group: group.clone(), topics: vec![topic.clone()] };
+    let request = SubscriptionRequest::new(group.clone(), vec![topic.clone()]);
     let subscription = transport.source().subscribe(request, diary.clone()).unwrap();
     Memory { transport, topic, group, diary, subscription }
 }
@@ -208,7 +208,7 @@ fn a_lost_partition_is_fenced_at_once_even_while_it_drains() {
 fn a_new_subscription_of_a_group_takes_over() {
     let memory = memory();
     let second = Arc::new(Diary::default());
-    let request = SubscriptionRequest { group: memory.group.clone(), topics: vec![memory.topic.clone()] };
+    let request = SubscriptionRequest::new(memory.group.clone(), vec![memory.topic.clone()]);
     let _subscription = memory.transport.source().subscribe(request, second.clone()).unwrap();
     assert_eq!(memory.diary.take(), ["assigned 0 epoch 1", "lost 0 epoch 1"]);
     assert_eq!(second.take(), ["assigned 0 epoch 2"]);

@@ -79,7 +79,7 @@ fn threads_that_append_at_once_neither_reorder_nor_forget_deliveries() {
     for _ in 0..20 {
         let transport = transport(&topic, 1);
         let strict = Arc::new(Strict::default());
-        let request = SubscriptionRequest { group: "g".into(), topics: vec![topic.clone()] };
+        let request = SubscriptionRequest::new("g".into(), vec![topic.clone()]);
         let _subscription = transport.source().subscribe(request, strict.clone()).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -208,7 +208,7 @@ fn append_to_a_reader(records: usize, batch: usize) -> Duration {
 /// How many records a subscription gets that is open while `work` is done.
 fn delivered_by(transport: &MemoryTransport, topic: &TopicName, work: impl FnOnce()) -> usize {
     let counting = Arc::new(Counting::default());
-    let request = SubscriptionRequest { group: "g".into(), topics: vec![topic.clone()] };
+    let request = SubscriptionRequest::new("g".into(), vec![topic.clone()]);
     let _subscription = transport.source().subscribe(request, counting.clone()).unwrap();
     work();
     counting.0.load(Ordering::Relaxed)

@@ -27,6 +27,8 @@ pub struct Declaration {
     pub retries: &'static [RetryRule],
     /// Whether events are handled once per id; not unless declared.
     pub dedup: Option<Dedup>,
+    /// How often effects may become real on a broker; as the settings say unless declared.
+    pub guarantee: Option<Guarantee>,
 }
 
 impl Declaration {
@@ -73,6 +75,19 @@ pub enum Order {
     Partition,
     /// None.
     None,
+}
+
+crate::choice! {
+    /// How often an event's effects become real, where events can come again after a crash.
+    ///
+    /// The memory and the embedded transport settle in one transaction: there each effect becomes real once,
+    /// whatever is asked for.
+    pub enum Guarantee {
+        /// Once or more often, under the same ids: whoever reads them finds duplicates by those.
+        AtLeastOnce = "at-least-once",
+        /// Once, for whoever reads what is committed. Costs one interval between commits a step.
+        ExactlyOnce = "exactly-once",
+    }
 }
 
 /// A deviation from the default retries of one class, or of all that are retried.

@@ -33,6 +33,7 @@ mod values;
 /// | `retry(attempts = 5, backoff = "100ms..10s")` | attempts in all, and the first wait and the longest; either may be left out. For every class that is retried at all | those of each class |
 /// | `retry(class = "rate_limit", attempts = 8)` | the same for one class, over the one for all; one for each class | |
 /// | `dedup`, `dedup(ttl = "24h")` | each event id is handled once, and remembered as long | no dedup; `"24h"` |
+/// | `guarantee = "exactly-once"` | how often effects may become real on Kafka: `"at-least-once"` or `"exactly-once"`; elsewhere each becomes real once anyway | `KAFKA__GUARANTEE` |
 ///
 /// Topics are segments of lower-case letters, digits, `-` and `_` with `.` between them, without the namespace.
 /// `input`, `table` and `output` take `format = "envelope"` (the default), `"json"`, `"bytes"` (for `Blob`), or the

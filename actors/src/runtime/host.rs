@@ -160,8 +160,10 @@ impl<P: StreamProcessor> Host<P> {
     }
 
     fn subscribe(&mut self, ctx: &mut Context<Self>) {
-        let request =
-            SubscriptionRequest { group: self.parts.group.clone(), topics: self.parts.inputs.clone() };
+        let request = SubscriptionRequest {
+            guarantee: P::DECLARATION.guarantee,
+            ..SubscriptionRequest::new(self.parts.group.clone(), self.parts.inputs.clone())
+        };
         let assignee = assignee::HostAssignee::new(ctx.address(), self.routes.clone());
         match self.parts.surroundings.transport.source().subscribe(request, Arc::new(assignee)) {
             Ok(subscription) => self.subscription = Some(subscription),

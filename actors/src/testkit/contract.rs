@@ -77,11 +77,13 @@ pub struct Limits {
     pub last_offset: Offset,
     /// Whether a header's name need not be UTF-8.
     pub any_header_names: bool,
+    /// Whether each offset has a record; if not, they rise all the same.
+    pub dense_offsets: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { last_offset: Offset(u64::MAX), any_header_names: true }
+        Self { last_offset: Offset(u64::MAX), any_header_names: true, dense_offsets: true }
     }
 }
 

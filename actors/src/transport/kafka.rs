@@ -17,7 +17,9 @@ mod config;
 mod core;
 mod dead_letter_record;
 mod dead_letters;
+mod desk;
 mod failure;
+mod gaps;
 mod lag;
 mod log_reader;
 mod member;
@@ -33,6 +35,7 @@ mod source;
 mod states;
 mod tables;
 mod topics;
+mod transactions;
 mod varint;
 
 use std::sync::Arc;

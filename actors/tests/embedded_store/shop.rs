@@ -92,7 +92,7 @@ impl Shop {
         topic: &TopicName,
     ) -> (Arc<dyn Subscription>, mpsc::Receiver<Notice>) {
         let (sender, notices) = mpsc::channel();
-        let request = SubscriptionRequest { group: Group::from(group), topics: vec![topic.clone()] };
+        let request = SubscriptionRequest::new(Group::from(group), vec![topic.clone()]);
         let recorder = Arc::new(Recorder(Mutex::new(sender)));
         (self.transport.source().subscribe(request, recorder).unwrap(), notices)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    Epoch, Group, Partition, Record, TopicName,
+    Epoch, Group, Guarantee, Partition, Record, TopicName,
     ports::{Acquired, StoreError},
 };
 
@@ -16,6 +16,17 @@ pub struct SubscriptionRequest {
     pub group: Group,
     /// Topics with equally many partitions; partition n of each goes to the same owner.
     pub topics: Vec<TopicName>,
+    /// How often its owners' effects may become real; `None` is what the transport has been set up for. Whoever
+    /// settles in one transaction anyway need not look at it.
+    pub guarantee: Option<Guarantee>,
+}
+
+impl SubscriptionRequest {
+    /// A request under the transport's own guarantee.
+    #[must_use]
+    pub fn new(group: Group, topics: Vec<TopicName>) -> Self {
+        Self { group, topics, guarantee: None }
+    }
 }
 
 /// Records of one partition, in order.

@@ -15,6 +15,7 @@ pub use self::{
     properties::{KafkaProperties, PropertyScope},
 };
 use super::{byte_size::ByteSize, secret::Secret};
+use crate::Guarantee;
 
 crate::choice! {
     /// How a connection to a broker is secured.
@@ -127,6 +128,14 @@ crate::section! {
         pub linger: Duration = "0s" in "0s"..="1s",
         /// How producers pack batches.
         pub compression: Compression = "lz4",
+        /// How often the effects of processors that don't say it themselves (`#[processor(guarantee = "..")]`) become real.
+        pub guarantee: Guarantee = "at-least-once",
+        /// With `exactly-once`: how far apart the beginnings of two transactions are, unless much waits. What a step emits
+        /// is seen by the next one once its transaction is committed.
+        pub commit_interval: Duration = "100ms" in "1ms"..="10s",
+        /// With `exactly-once`: how long a transaction may take before the broker ends it. What lies behind a transaction
+        /// whose process has died is not seen before that.
+        pub transaction_timeout: Duration = "10s" in "1s"..="15m",
         /// Copies of each partition of a topic that is made; empty for the broker's own default.
         pub replication_factor: Option<u16> = "" in "1"..="100",
         /// Whether topics that are missing are made at start. If not, a missing topic is an error.

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, time::Duration};
 
 use pandaflow::{
-    Context, Declaration, Dedup, ErrorClass, Event, EventId, FailureKind, Handle, Input, Order, Output,
-    Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
+    Context, Declaration, Dedup, ErrorClass, Event, EventId, FailureKind, Guarantee, Handle, Input, Order,
+    Output, Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,7 @@ fn what_is_not_declared_is_as_documented() {
         timeout: Duration::from_secs(30),
         retries: &[],
         dedup: None,
+        guarantee: None,
     };
     assert_eq!(Least::DECLARATION, expected);
 }
@@ -90,6 +91,7 @@ struct Seen<T> {
     retry(class = "authentication", attempts = 2),
     retry(class = "poison", attempts = 2),
     dedup(ttl = "2d"),
+    guarantee = "exactly-once",
 )]
 struct All {
     name: &'static str,
@@ -121,6 +123,7 @@ fn every_option_is_declared_as_it_is_written() {
     assert_eq!(declared.outputs[0], Output { topic: "pongs", event: Pong::TYPE });
     assert_eq!((declared.state_version, declared.order, declared.concurrency), (2, Order::Partition, 7));
     assert_eq!((declared.timeout, declared.dedup), (ms(1500), Some(Dedup { ttl: s(2 * 86_400) })));
+    assert_eq!(declared.guarantee, Some(Guarantee::ExactlyOnce));
     let rules = [
         rule(None, Some(5), Some((ms(100), s(10)))),
         rule(Some(ErrorClass::Transient), Some(1), None),
@@ -154,6 +157,7 @@ fn state_outputs_and_tombstones_go_where_they_are_declared() {
     output(topic = "out", event = Pong),
     order = "none",
     dedup,
+    guarantee = "at-least-once",
 )]
 struct Shared;
 
@@ -168,6 +172,7 @@ fn events_of_one_topic_are_told_apart_and_topics_stand_in_order_of_appearance() 
     ];
     assert_eq!(declared.inputs, inputs);
     assert_eq!((declared.order, declared.dedup), (Order::None, Some(Dedup { ttl: Dedup::DEFAULT_TTL })));
+    assert_eq!(declared.guarantee, Some(Guarantee::AtLeastOnce));
     let emitted = |input, record: &Record| {
         let effects = attempt(&mut Shared, input, record).unwrap();
         effects.outputs[0].key.clone().unwrap()

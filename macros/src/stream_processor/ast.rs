@@ -18,6 +18,7 @@ pub(crate) struct Written {
     pub(crate) timeout: Option<LitStr>,
     pub(crate) retries: Vec<Retry>,
     pub(crate) dedup: Option<Dedup>,
+    pub(crate) guarantee: Option<LitStr>,
     /// Names of options that were given, also with a value that could not be read.
     pub(crate) given: Vec<&'static str>,
 }

@@ -22,6 +22,7 @@ const OPTIONS: &[&str] = &[
     "timeout",
     "retry",
     "dedup",
+    "guarantee",
 ];
 
 /// Reads all `#[processor(..)]` of a struct.
@@ -54,7 +55,8 @@ fn option(written: &mut Written, key: &Key, input: ParseStream<'_>, mistakes: &m
         "concurrency" => written.concurrency = Some(values::integer(key, input, "concurrency = 100")?),
         "timeout" => written.timeout = Some(values::string(key, input, "timeout = \"30s\"")?),
         "retry" => written.retries.push(retry(key, input, mistakes)?),
-        _ => written.dedup = Some(dedup(key, input, mistakes)?),
+        "dedup" => written.dedup = Some(dedup(key, input, mistakes)?),
+        _ => written.guarantee = Some(values::string(key, input, "guarantee = \"exactly-once\"")?),
     }
     Ok(())
 }

@@ -98,6 +98,10 @@ fn declaration(plan: &Plan) -> TokenStream {
         let ttl = ttl.map_or_else(|| quote!(::pandaflow::Dedup::DEFAULT_TTL), duration::expression);
         quote!(::pandaflow::Dedup { ttl: #ttl })
     }));
+    let guarantee = option(plan.guarantee.map(|guarantee| {
+        let guarantee = format_ident!("{guarantee}");
+        quote!(::pandaflow::Guarantee::#guarantee)
+    }));
     quote! {
         ::pandaflow::Declaration {
             name: #name,
@@ -110,6 +114,7 @@ fn declaration(plan: &Plan) -> TokenStream {
             timeout: #timeout,
             retries: &[#(#retries),*],
             dedup: #dedup,
+            guarantee: #guarantee,
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> Toke
                     timeout: ::pandaflow::Declaration::DEFAULT_TIMEOUT,
                     retries: &[],
                     dedup: ::std::option::Option::None,
+                    guarantee: ::std::option::Option::None,
                 };
                 async fn attempt(
                     &mut self,

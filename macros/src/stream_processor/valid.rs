@@ -26,6 +26,7 @@ pub(super) struct Plan {
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Vec<Retry>,
     pub(super) dedup: Option<Option<Duration>>,
+    pub(super) guarantee: Option<&'static str>,
 }
 
 /// How retries differ from the defaults.
@@ -63,6 +64,7 @@ pub(super) fn plan(input: &DeriveInput, written: &Written, mistakes: &mut Mistak
         timeout: timeout.and_then(|timeout| mistakes.take(timeout)),
         retries: retries::rules(&written.retries, mistakes),
         dedup: dedup.and_then(|dedup| mistakes.take(dedup)),
+        guarantee: guarantee(written, mistakes),
     })
 }
 
@@ -110,6 +112,18 @@ fn order(written: &Written, mistakes: &mut Mistakes) -> &'static str {
         other => {
             mistakes.add(order, names::unknown("order", other, &["key", "partition", "none"]));
             "Key"
+        }
+    }
+}
+
+fn guarantee(written: &Written, mistakes: &mut Mistakes) -> Option<&'static str> {
+    let guarantee = written.guarantee.as_ref()?;
+    match guarantee.value().as_str() {
+        "at-least-once" => Some("AtLeastOnce"),
+        "exactly-once" => Some("ExactlyOnce"),
+        other => {
+            mistakes.add(guarantee, names::unknown("guarantee", other, &["at-least-once", "exactly-once"]));
+            None
         }
     }
 }

@@ -214,7 +214,7 @@ pub async fn demand_can_be_raised_from_within_a_delivery(stage: Stage) {
     stage.publish_values(&topic, 0..3000).await;
     let (found, mut batches) = mpsc::unbounded_channel();
     let greedy = Arc::new(Greedy { demand: Mutex::default(), found });
-    let request = SubscriptionRequest { group: "g".into(), topics: vec![topic.clone()] };
+    let request = SubscriptionRequest::new("g".into(), vec![topic.clone()]);
     let subscription = stage.transport().source().subscribe(request, greedy).expect("the topic is there");
     for expected in 0..3000 {
         let batch = within(batches.recv()).await.expect("the assignee lives");

@@ -13,11 +13,17 @@ pub async fn lag_is_what_is_not_settled(stage: Stage) {
         stage.settle(Settlement { progress: vec![(topic.clone(), progress(text))], ..effects(&owner) }).await;
         let lag = stage.lag("g").await.remove(0);
         assert_eq!((lag.group.as_str(), &lag.topic, lag.partition), ("g", &topic, owner.partition));
-        assert_eq!((lag.next, lag.end), (progress(text).next, Offset(10)));
-        assert_eq!(lag.records(), left);
+        if stage.limits().dense_offsets {
+            assert_eq!((lag.next, lag.end), (progress(text).next, Offset(10)));
+            assert_eq!(lag.records(), left);
+        }
+        assert!(lag.records() >= left, "{lag:?}");
+        // Whoever has settled the last record is not behind, whatever lies after it.
+        assert_eq!(lag.records() == 0, left == 0, "{lag:?}");
     }
     stage.publish_values(&topic, 10..11).await;
-    assert_eq!(stage.lag("g").await[0].records(), 1);
+    let behind = stage.lag("g").await[0].records();
+    assert!(behind == 1 || !stage.limits().dense_offsets && behind > 1, "{behind}");
 }
 
 /// A subscription is behind before it has settled anything, in every partition of every topic.
@@ -32,7 +38,7 @@ pub async fn lag_begins_with_the_subscription(stage: Stage) {
     let behind =
         |topic| lags.iter().filter(|lag| lag.topic == topic).map(pandaflow::ports::Lag::records).sum();
     let (a, b): (u64, u64) = (behind(topics[0].clone()), behind(topics[1].clone()));
-    assert_eq!((a, b), (0, 60));
+    assert!(a == 0 && b >= 60 && (b == 60 || !stage.limits().dense_offsets), "{a}, {b}");
     member.finish().await;
 }
 

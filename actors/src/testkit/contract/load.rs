@@ -35,7 +35,7 @@ pub async fn ten_thousand_records_arrive_in_order(stage: Stage) {
     while next < 10_000 {
         let batch = member.batch().await;
         for record in &batch.records {
-            assert_eq!(record.offset, Offset(next));
+            assert!(record.offset == Offset(next) || !stage.limits().dense_offsets);
             assert_eq!(record.value.as_deref(), Some(next.to_string().as_bytes()));
             next += 1;
         }
@@ -97,15 +97,16 @@ pub async fn a_chain_of_groups_passes_everything_on_once(stage: Stage) {
             let mut member = stage.subscribe(topics[from].as_str(), &[&topics[from]]);
             let task = member.assigned_one().await;
             task.request(64);
-            let mut next = 0;
-            while next < 1000 {
+            let mut passed = 0;
+            while passed < 1000 {
                 let Notice::Delivered(batch) = member.next().await else {
                     panic!("only records should come")
                 };
-                next = batch.records.last().map_or(next, |last| last.offset.next().0);
+                passed += batch.records.len();
+                let next = batch.records.last().expect("a delivery has records").offset.next();
                 let outputs = values(&batch.records);
                 let outputs = outputs.iter().map(|value| keyed(&topics[from + 1], "k", value)).collect();
-                let progress = vec![(topics[from].clone(), Progress::at(Offset(next)))];
+                let progress = vec![(topics[from].clone(), Progress::at(next))];
                 stage.settle(Settlement { outputs, progress, ..task.effects() }).await;
                 task.request(batch.records.len());
             }

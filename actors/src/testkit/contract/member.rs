@@ -151,6 +151,14 @@ impl Member {
         }
     }
 
+    /// The next batch, if one has come already.
+    pub(super) fn next_now(&mut self) -> Option<Batch> {
+        match self.inbox.try_recv().ok()? {
+            Notice::Delivered(batch) => Some(batch),
+            other => panic!("a delivery should come, not {}", other.name()),
+        }
+    }
+
     /// The next records, exactly as many.
     pub async fn records(&mut self, count: usize) -> Vec<Record> {
         let mut records = Vec::new();

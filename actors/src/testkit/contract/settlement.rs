@@ -35,7 +35,7 @@ pub async fn outputs_lie_in_order_in_the_partition_of_their_key(stage: Stage) {
     }
 }
 
-/// Offsets count up from 0 in each partition.
+/// Offsets count up from 0 in each partition; where a transport needs some for itself, they rise.
 pub async fn offsets_are_dense_from_zero(stage: Stage) {
     let topic = stage.topic("paper.out", 3).await;
     for round in 0..5 {
@@ -49,7 +49,13 @@ pub async fn offsets_are_dense_from_zero(stage: Stage) {
             .filter(|record| record.partition == partition)
             .map(|record| record.offset.0)
             .collect();
-        assert!(offsets.iter().copied().eq(0..offsets.len() as u64), "partition {partition}: {offsets:?}");
+        if stage.limits().dense_offsets {
+            assert!(
+                offsets.iter().copied().eq(0..offsets.len() as u64),
+                "partition {partition}: {offsets:?}"
+            );
+        }
+        assert!(offsets.is_sorted_by(|one, next| one < next), "partition {partition}: {offsets:?}");
     }
 }
 

@@ -40,6 +40,11 @@ impl Background {
         Ok(Self { handle, stop: Mutex::new(Some(stop)) })
     }
 
+    /// For threads that wait for a future.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Runs a future on the thread.
     pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where

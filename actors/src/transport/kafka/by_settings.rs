@@ -32,6 +32,9 @@ impl KafkaConfig {
             partition_buffer: kafka.fetch_ahead.bytes(),
             linger: kafka.linger,
             compression: kafka.compression.as_str(),
+            guarantee: kafka.guarantee,
+            commit_interval: kafka.commit_interval,
+            transaction_timeout: kafka.transaction_timeout,
             replication: kafka.replication_factor.map_or(-1, i32::from),
             // How the brokers are reached, and what all clients take.
             properties: admin_config(settings)?.config_map().into_iter().map(owned).collect(),
@@ -60,6 +63,10 @@ mod tests {
             ("KAFKA__COMPRESSION", "zstd"),
             ("KAFKA__PROPERTY__FETCH_MIN_BYTES", "7"),
             ("KAFKA__PROPERTY__BATCH_SIZE", "77"),
+            ("KAFKA__PROPERTY__DELIVERY_TIMEOUT_MS", "60000"),
+            ("KAFKA__GUARANTEE", "exactly-once"),
+            ("KAFKA__COMMIT_INTERVAL", "20ms"),
+            ("KAFKA__TRANSACTION_TIMEOUT", "7s"),
         ];
         let settings = Settings::load(variables, "").unwrap();
         let dedup = MemoryTransport::new(Arc::new(SystemClock)).dedup();
@@ -84,6 +91,18 @@ mod tests {
             assert_eq!(producer.get(name), Some(value), "{name}");
         }
         assert_eq!(producer.get("fetch.min.bytes"), None);
+        assert_eq!(producer.get("transactional.id"), None);
         assert_eq!(config.drain, Duration::from_secs(20));
+        assert_eq!(config.guarantee, pandaflow::Guarantee::ExactlyOnce);
+        assert_eq!(config.commit_interval, Duration::from_millis(20));
+        let transactional = config.transactional("me");
+        for (name, value) in [
+            ("transactional.id", "me"),
+            ("transaction.timeout.ms", "7000"),
+            ("delivery.timeout.ms", "7000"),
+            ("compression.type", "zstd"),
+        ] {
+            assert_eq!(transactional.get(name), Some(value), "{name}");
+        }
     }
 }

@@ -5,175 +5,73 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use pandaflow::{Partition, ports::StoreError};
+use pandaflow::ports::StoreError;
 use rdkafka::{
-    TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
-    topic_partition_list::Offset,
 };
-use tokio::sync::oneshot;
 
-use super::{failure::store_error, topics::number};
+use super::{
+    desk::{Desk, NotCommitted, Waiting, list_of, turn_away_the_lost},
+    failure::store_error,
+};
 
 /// How long a commit that meets a rebalance is tried again here, and how often.
 const REBALANCE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// An offset to be committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// The topic's name on the broker.
-    pub(super) topic: String,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) note: String,
-}
-
-/// Why offsets were not committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NotCommitted {
-    /// The group has gone on without this member.
-    Fenced(String),
-    /// It may be tried again.
-    Retry(String),
-}
-
-/// Resolves once offsets are committed.
-pub(super) type Answer = oneshot::Receiver<Result<(), NotCommitted>>;
-
-struct Request {
-    entries: Vec<Entry>,
-    /// Whether the owner still has its partition.
-    held: Arc<AtomicBool>,
-    reply: oneshot::Sender<Result<(), NotCommitted>>,
-}
-
-#[derive(Default)]
-struct Inside {
-    /// Handed in and not sent. One for each owner at most, since it waits for the answer.
-    waiting: Vec<Request>,
-    /// Whether a call is under way.
-    busy: bool,
-    closed: bool,
-}
-
-/// Where owners hand commits in, and the thread takes them.
-#[derive(Default)]
-pub(super) struct CommitDesk {
-    inside: Mutex<Inside>,
-    filled: Condvar,
-}
-
-impl CommitDesk {
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Hands offsets in, to be committed as long as `held` is so.
-    pub(super) fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        let mut inside = self.lock();
-        if inside.closed {
-            let _ = reply.send(Err(NotCommitted::Fenced("the member has left its group".into())));
-        } else {
-            inside.waiting.push(Request { entries, held, reply });
-        }
-        drop(inside);
-        self.filled.notify_one();
-        answer
-    }
-
-    /// What was not sent of a partition is not sent any more.
-    pub(super) fn withdraw(&self, partition: Partition) {
-        let is_of = |request: &mut Request| {
-            request.entries.iter().any(|entry| entry.partition == number(partition.0))
-        };
-        let withdrawn: Vec<Request> = self.lock().waiting.extract_if(.., is_of).collect();
-        for request in withdrawn {
-            let _ = request.reply.send(Err(NotCommitted::Fenced("the partition was taken away".into())));
-        }
-    }
-
-    /// Gives back what was not sent. After a fence nothing is taken any more.
-    pub(super) fn give_back(&self, why: &NotCommitted) {
-        let mut inside = self.lock();
-        inside.closed = matches!(why, NotCommitted::Fenced(_));
-        let requests = std::mem::take(&mut inside.waiting);
-        drop(inside);
-        for request in requests {
-            let _ = request.reply.send(Err(why.clone()));
-        }
-    }
-
-    /// Whether nothing waits for an answer.
-    pub(super) fn is_idle(&self) -> bool {
-        let inside = self.lock();
-        inside.waiting.is_empty() && !inside.busy
-    }
-
-    /// What waits, once something does; `None` when the thread is to stop. What comes during a call goes with the next.
-    fn take(&self, stop: &AtomicBool) -> Option<Vec<Request>> {
-        let mut inside = self.lock();
-        inside.busy = false;
-        while inside.waiting.is_empty() && !stop.load(Ordering::Acquire) {
-            inside = self.filled.wait(inside).unwrap_or_else(PoisonError::into_inner);
-        }
-        if stop.load(Ordering::Acquire) {
-            return None;
-        }
-        inside.busy = true;
-        Some(std::mem::take(&mut inside.waiting))
-    }
-}
-
-/// The thread that commits through one consumer. Dropped, it ends what it has begun; so long it has the consumer.
-pub(super) struct CommitThread {
-    desk: Arc<CommitDesk>,
+/// A thread that serves a desk. Dropped, it ends what it has begun; so long it has the consumer.
+pub(super) struct DeskThread {
+    desk: Arc<Desk>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl CommitThread {
-    pub(super) fn start<C: ConsumerContext + 'static>(
-        desk: &Arc<CommitDesk>,
+impl DeskThread {
+    /// A thread that commits offsets through a consumer.
+    pub(super) fn committing<C: ConsumerContext + 'static>(
+        desk: &Arc<Desk>,
         consumer: Arc<BaseConsumer<C>>,
         standing: Standing,
     ) -> Result<Self, StoreError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (serving, stopping) = (Arc::clone(desk), Arc::clone(&stop));
-        let serve = move || {
-            while let Some(requests) = serving.take(&stopping) {
-                commit(&*consumer, requests, standing, &stopping);
+        let serving = Arc::clone(desk);
+        Self::start(desk, "kafka-commits", move |stop| {
+            while let Some(waiting) = serving.take(stop, Instant::now(), |_| true) {
+                commit(&*consumer, waiting, standing, stop);
             }
-        };
+        })
+    }
+
+    /// A thread that serves the desk until it is to stop.
+    pub(super) fn start(
+        desk: &Arc<Desk>,
+        name: &str,
+        serve: impl FnOnce(&AtomicBool) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
-            .name("kafka-commits".into())
-            .spawn(serve)
-            .map_err(|error| store_error(format!("starting a thread for commits: {error}")))?;
+            .name(name.into())
+            .spawn(move || serve(&stopping))
+            .map_err(|error| store_error(format!("starting the thread {name}: {error}")))?;
         Ok(Self { desk: Arc::clone(desk), stop, thread: Some(thread) })
     }
 }
 
-impl Drop for CommitThread {
+impl Drop for DeskThread {
     fn drop(&mut self) {
-        {
-            // Under the lock, or the thread could miss it between its look and its wait.
-            let _inside = self.desk.lock();
-            self.stop.store(true, Ordering::Release);
-        }
-        self.desk.filled.notify_all();
+        self.desk.stop(&self.stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            log::error!("kafka: the thread for commits panicked");
+            log::error!("kafka: a thread for commits panicked");
         }
     }
 }
@@ -181,21 +79,17 @@ impl Drop for CommitThread {
 /// Commits, again where a rebalance came between.
 fn commit<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    mut requests: Vec<Request>,
+    mut waiting: Vec<Waiting>,
     standing: Standing,
     stop: &AtomicBool,
 ) {
     let deadline = Instant::now() + REBALANCE;
     loop {
-        let gone: Vec<Request> =
-            requests.extract_if(.., |request| !request.held.load(Ordering::Acquire)).collect();
-        for request in gone {
-            let _ = request.reply.send(Err(NotCommitted::Fenced("the partition was taken away".into())));
-        }
-        if requests.is_empty() {
+        turn_away_the_lost(&mut waiting);
+        if waiting.is_empty() {
             return;
         }
-        let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
+        let result = consumer.commit(&list_of(&waiting), CommitMode::Sync);
         if let Err(error) = &result
             && standing == Standing::Member
             && met_a_rebalance(error)
@@ -206,9 +100,7 @@ fn commit<C: ConsumerContext>(
             continue;
         }
         let answer = result.map_err(|error| standing.read(&error));
-        for request in requests {
-            let _ = request.reply.send(answer.clone());
-        }
+        waiting.into_iter().for_each(|waiting| waiting.answer(answer.clone()));
         return;
     }
 }
@@ -220,21 +112,6 @@ fn met_a_rebalance(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(Code::IllegalGeneration | Code::StaleMemberEpoch | Code::RebalanceInProgress)
     )
-}
-
-fn list_of(requests: &[Request]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(requests.len() * 2);
-    // Two owners of one partition, one after the other: the later one says how it is.
-    for entry in requests.iter().rev().flat_map(|request| &request.entries) {
-        if list.find_partition(&entry.topic, entry.partition).is_some() {
-            continue;
-        }
-        let mut element = list.add_partition(&entry.topic, entry.partition);
-        // An offset is never negative.
-        let _ = element.set_offset(Offset::Offset(entry.offset.max(0)));
-        element.set_metadata(&entry.note);
-    }
-    list
 }
 
 /// Who commits: what an error means depends on it.

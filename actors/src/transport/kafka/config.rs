@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use pandaflow::ports::{DeadLetterStore, DedupStore, StoreError};
+use pandaflow::{
+    Guarantee,
+    ports::{DeadLetterStore, DedupStore, StoreError},
+};
 use rdkafka::ClientConfig;
 
 use super::failure::store_error;
@@ -51,6 +54,12 @@ pub struct KafkaConfig {
     pub compression: &'static str,
     /// Bytes of a record, at most. Topics that are made get it as their limit. Default: 16 MiB.
     pub max_record: usize,
+    /// How often the effects of owners become real that don't say it themselves. Default: at least once.
+    pub guarantee: Guarantee,
+    /// Exactly-once: how far apart the beginnings of two transactions are, unless much waits. Default: 100 ms.
+    pub commit_interval: Duration,
+    /// Exactly-once: how long a transaction may take before the broker ends it. Default: 10 s.
+    pub transaction_timeout: Duration,
     /// Copies of the topics that are made; -1 is the broker's default. Default: -1.
     pub replication: i32,
     /// Properties of librdkafka that are passed through as they are, over all that is set here.
@@ -98,6 +107,9 @@ impl KafkaConfig {
             linger: Duration::ZERO,
             compression: "lz4",
             max_record: 16 << 20,
+            guarantee: Guarantee::AtLeastOnce,
+            commit_interval: Duration::from_millis(100),
+            transaction_timeout: Duration::from_secs(10),
             replication: -1,
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
@@ -154,6 +166,26 @@ impl KafkaConfig {
         self.passed_through(config)
     }
 
+    /// For a producer whose records become real by transactions under this name.
+    pub(super) fn transactional(&self, id: &str) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("transactional.id", id);
+        let timeout = millis(self.transaction_timeout);
+        config.set("transaction.timeout.ms", &timeout);
+        // The first request of a transaction may meet the end of the one before.
+        if config.get("retry.backoff.ms").is_none() {
+            config.set("retry.backoff.ms", "10");
+        }
+        // What takes longer comes too late for its transaction, and the client refuses it.
+        for name in ["delivery.timeout.ms", "message.timeout.ms", "socket.timeout.ms"] {
+            let longer = config.get(name).and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
+            if longer.is_some_and(|longer| longer.is_zero() || longer > self.transaction_timeout) {
+                config.set(name, &timeout);
+            }
+        }
+        config
+    }
+
     fn consumer(&self) -> ClientConfig {
         let mut config = self.client();
         config.set("enable.auto.commit", "false");
@@ -183,6 +215,14 @@ impl KafkaConfig {
         config.set("enable.partition.eof", "true");
         config.set("fetch.wait.max.ms", "10");
         self.passed_through(config)
+    }
+
+    /// For a glance at what lies somewhere: as a reader, with little more than a record at once.
+    pub(super) fn glancing(&self) -> ClientConfig {
+        let mut config = self.reader();
+        config.set("queued.min.messages", "1");
+        config.set("max.partition.fetch.bytes", "16384");
+        config
     }
 
     /// For a member of a group that reads so many topics.

@@ -1,7 +1,7 @@
 //! What all ports of a Kafka transport share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -10,15 +10,16 @@ use std::{
 };
 
 use pandaflow::{
-    Group, TopicName,
+    Group, Guarantee, Partition, TopicName,
     ports::{StoreError, Subscription},
 };
 
 use super::{
     background::Background,
     config::KafkaConfig,
+    gaps::Gaps,
     names::Names,
-    outsider::Outsider,
+    outsider::{Outsider, Publishing},
     owners::Owners,
     producer::Producer,
     topics::{Keep, Topics, Wanted},
@@ -36,9 +37,12 @@ pub(super) struct Core {
     pub(super) topics: Topics,
     pub(super) producer: Producer,
     pub(super) owners: Owners,
+    pub(super) gaps: Gaps,
     /// Set once; threads that follow topics look at it.
     pub(super) closed: Arc<AtomicBool>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
+    /// Exactly-once: those that commit for a partition that was acquired without joining its group.
+    publishing: Mutex<HashMap<(Group, Partition), Arc<Publishing>>>,
     /// Subscriptions under way, for whoever closes the transport.
     subscriptions: Mutex<Vec<Weak<dyn Subscription>>>,
 }
@@ -52,8 +56,10 @@ impl Core {
             topics: Topics::new(&config, names.clone())?,
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
+            gaps: Gaps::default(),
             closed: Arc::default(),
             outsiders: Mutex::default(),
+            publishing: Mutex::default(),
             subscriptions: Mutex::default(),
             names,
             config,
@@ -66,9 +72,31 @@ impl Core {
         if let Some(found) = outsiders.get(group) {
             return Ok(Arc::clone(found));
         }
-        let made = Arc::new(Outsider::new(&self.config, &self.names.group(group))?);
+        let made = Arc::new(Outsider::committing(&self.config, &self.names.group(group))?);
         outsiders.insert(group.clone(), Arc::clone(&made));
         Ok(made)
+    }
+
+    /// Who commits for a partition of a group that nobody has joined. Exactly-once it fences whoever did before, in any
+    /// process. Blocks.
+    pub(super) fn committing(
+        &self,
+        group: &Group,
+        partition: Partition,
+    ) -> Result<Arc<Outsider>, StoreError> {
+        if self.config.guarantee == Guarantee::AtLeastOnce {
+            return self.outsider(group);
+        }
+        let publishing = {
+            let mut all = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+            match all.entry((group.clone(), partition)) {
+                Entry::Occupied(known) => Arc::clone(known.get()),
+                Entry::Vacant(new) => {
+                    Arc::clone(new.insert(Arc::new(Publishing::new(self, group, partition)?)))
+                }
+            }
+        };
+        publishing.take_over()
     }
 
     /// Makes the topics that are not there, and waits until they can be used.
@@ -133,8 +161,9 @@ impl Core {
         self.owners.end_all().await;
         self.closed.store(true, Ordering::Release);
         let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
+        let publishing = std::mem::take(&mut *self.publishing.lock().unwrap_or_else(PoisonError::into_inner));
         let left = self.background.ask(move || {
-            drop(outsiders);
+            drop((outsiders, publishing));
             Ok(())
         });
         if let Err(error) = left.await {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use pandaflow::{
     Group, Offset, Partition,
-    policy::ledger::Ledger,
+    policy::{ledger::Ledger, watermark::Progress},
     ports::{Lag, StoreError},
 };
 use rdkafka::TopicPartitionList;
 
 use super::{
     acquire::{committed_offset, note},
-    commit_note::Tally,
+    commit_note::{Tally, read_ranges},
     core::Core,
+    gaps::Behind,
     topics::number,
 };
 
@@ -20,7 +21,7 @@ use super::{
 pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
     let mut all = None;
     let mut ends: BTreeMap<_, (Offset, Offset)> = BTreeMap::new();
-    let mut lags = Vec::new();
+    let mut behind = Vec::new();
     for group in groups {
         let mut list = TopicPartitionList::new();
         let reads = core.owners.known_reads(group);
@@ -62,10 +63,12 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
             };
             // Who has committed nothing begins with the first record that is still there.
             let next = committed.unwrap_or(first);
-            lags.push(Lag { group: group.clone(), topic: place.0, partition, next, end });
+            let settled = Progress { next, above: read_ranges(next, &note(&element)) };
+            let lag = Lag { group: group.clone(), topic: place.0, partition, next, end };
+            behind.push(Behind { lag, settled });
         }
     }
-    Ok(lags)
+    core.gaps.pass_over(core, behind)
 }
 
 /// What each group has settled, over all partitions. Blocks.

@@ -22,7 +22,11 @@ use super::{
 };
 
 /// Reads each partition from its offset (from the first one that there is, if that is later) to the end that it has
-/// when it gets there, and calls `each` for every record. Blocks.
+/// when it gets there, and calls `each` for every record that is committed. What the log holds when it is called is
+/// committed or aborted by then: transactions that are open are waited for. Blocks.
+///
+/// The end is where the client says it is. Offsets don't tell: the last of them may belong to a transaction's end, or to
+/// records that were aborted or thrown away.
 pub(super) fn read_to_end(
     core: &Core,
     topic: &TopicName,
@@ -32,7 +36,7 @@ pub(super) fn read_to_end(
     let (mut left, mut list) = (BTreeSet::new(), TopicPartitionList::new());
     let name = core.names.topic(topic);
     for (partition, offset) in from {
-        let (first, end) = core.topics.ends(topic, *partition)?;
+        let (first, end) = core.topics.settled_ends(topic, *partition)?;
         if first.max(*offset) < end {
             left.insert(number(*partition));
             list.add_partition_offset(&name, number(*partition), Offset::Offset(first.max(*offset)))

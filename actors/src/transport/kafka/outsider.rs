@@ -1,45 +1,61 @@
 //! A consumer that belongs to a group without being its member: it reads what the group has committed, and commits where
 //! nobody has joined, as a publisher does.
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use pandaflow::ports::StoreError;
+use pandaflow::{Group, Partition, ports::StoreError};
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
 
 use super::{
-    commits::{Answer, CommitDesk, CommitThread, Entry, NotCommitted, Standing},
+    acquire::note,
+    commits::{DeskThread, Standing},
     config::KafkaConfig,
+    core::Core,
+    desk::{Answer, Desk, NotCommitted, Request},
     failure::{closed, failed},
     quiet::Quiet,
+    topics::number,
+    transactions::Setup,
 };
 
 /// The consumer, with a thread for its commits.
 pub(super) struct Outsider {
-    desk: Arc<CommitDesk>,
+    desk: Arc<Desk>,
     /// Before the consumer: it has it, too.
-    thread: Option<CommitThread>,
+    thread: Option<DeskThread>,
     consumer: Arc<BaseConsumer<Quiet>>,
     timeout: Duration,
 }
 
 impl Outsider {
-    pub(super) fn new(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
+    /// One that commits offsets of all partitions.
+    pub(super) fn committing(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
+        let mut outsider = Self::new(config, group)?;
+        let (desk, consumer) = (&outsider.desk, Arc::clone(&outsider.consumer));
+        outsider.thread = Some(DeskThread::committing(desk, consumer, Standing::Outsider)?);
+        Ok(outsider)
+    }
+
+    /// One that commits by transactions.
+    fn transacting(config: &KafkaConfig, group: &str, setup: &Arc<Setup>) -> Result<Self, StoreError> {
+        let mut outsider = Self::new(config, group)?;
+        outsider.thread = Some(setup.start(&outsider.desk, Arc::clone(&outsider.consumer))?);
+        Ok(outsider)
+    }
+
+    fn new(config: &KafkaConfig, group: &str) -> Result<Self, StoreError> {
         let what = format!("making a client of group {group}");
         let consumer: BaseConsumer<Quiet> =
             config.outsider(group).create_with_context(Quiet::default()).map_err(failed(&what))?;
-        let (desk, consumer) = (Arc::new(CommitDesk::default()), Arc::new(consumer));
-        let thread = Some(CommitThread::start(&desk, Arc::clone(&consumer), Standing::Outsider)?);
-        Ok(Self { desk, thread, consumer, timeout: config.request_timeout })
+        let (desk, consumer) = (Arc::new(Desk::default()), Arc::new(consumer));
+        Ok(Self { desk, thread: None, consumer, timeout: config.request_timeout })
     }
 
-    pub(super) fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
-        self.desk.commit(entries, held)
+    pub(super) fn hand_in(&self, request: Request) -> Answer {
+        self.desk.hand_in(request)
     }
 
     /// What the group has committed. Blocks.
@@ -55,5 +71,34 @@ impl Drop for Outsider {
     fn drop(&mut self) {
         self.desk.give_back(&NotCommitted::Retry(closed().message));
         drop(self.thread.take());
+    }
+}
+
+/// Commits for one partition by transactions, for whoever has acquired it last in any process.
+pub(super) struct Publishing {
+    outsider: Arc<Outsider>,
+    setup: Arc<Setup>,
+    /// Topic and partition beside which the owner's tally stands.
+    tally: (String, i32),
+}
+
+impl Publishing {
+    pub(super) fn new(core: &Core, group: &Group, partition: Partition) -> Result<Self, StoreError> {
+        let setup = Setup::outsider(core, group, partition);
+        let outsider = Outsider::transacting(&core.config, &core.names.group(group), &setup)?;
+        let tally = (core.names.topic(&core.names.changelog(group)), number(partition.0));
+        Ok(Self { outsider: Arc::new(outsider), setup, tally })
+    }
+
+    /// Fences whoever has acquired the partition before. Blocks.
+    pub(super) fn take_over(&self) -> Result<Arc<Outsider>, StoreError> {
+        let (topic, partition) = &self.tally;
+        self.setup.take_over(|| {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(topic, *partition);
+            let list = self.outsider.committed(list)?;
+            Ok(list.find_partition(topic, *partition).map(|element| note(&element)).unwrap_or_default())
+        })?;
+        Ok(Arc::clone(&self.outsider))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use pandaflow::{
-    Clock, Epoch, Group, Partition, SystemClock, TopicName,
+    Clock, Epoch, Group, Guarantee, Partition, SystemClock, TopicName,
     ports::{Acquired, Owner},
 };
 use tokio::sync::{mpsc, watch};
@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, watch};
 use super::{
     acquire::Found,
     changelog::Table,
-    commits::{Answer, CommitDesk, Entry},
     core::Core,
+    desk::{Answer, Desk, Request},
     outsider::Outsider,
     settler::{self, Job},
 };
@@ -30,16 +30,16 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// Where an owner commits.
 pub(super) enum Committer {
     /// As a member of its group.
-    Member(Arc<CommitDesk>),
+    Member(Arc<Desk>),
     /// In a group that nobody has joined.
     Outsider(Arc<Outsider>),
 }
 
 impl Committer {
-    fn commit(&self, entries: Vec<Entry>, held: Arc<AtomicBool>) -> Answer {
+    fn hand_in(&self, request: Request) -> Answer {
         match self {
-            Self::Member(desk) => desk.commit(entries, held),
-            Self::Outsider(outsider) => outsider.commit(entries, held),
+            Self::Member(desk) => desk.hand_in(request),
+            Self::Outsider(outsider) => outsider.hand_in(request),
         }
     }
 }
@@ -49,10 +49,15 @@ pub(super) struct Life {
     pub(super) owner: Owner,
     /// How many partitions the group's topics have.
     pub(super) partitions: u32,
+    pub(super) guarantee: Guarantee,
     committer: Committer,
+    /// How many events it has handed in, as its ledger counts them.
+    pub(super) consumed: AtomicU64,
+    /// How often it has handed in.
+    pub(super) commits: AtomicU64,
     /// State and failed attempts, as they are in the changelog.
     pub(super) table: Mutex<Table>,
-    held: Arc<AtomicBool>,
+    pub(super) held: Arc<AtomicBool>,
     /// Whether a refusal has not been read by the owner yet: until then it doesn't know what it settles upon.
     pub(super) refused: AtomicBool,
 }
@@ -63,9 +68,9 @@ impl Life {
         self.held.load(Ordering::Acquire)
     }
 
-    /// Hands offsets in, to be committed as long as this owner has the partition.
-    pub(super) fn commit(&self, entries: Vec<Entry>) -> Answer {
-        self.committer.commit(entries, Arc::clone(&self.held))
+    /// Hands something in, to be committed as long as this owner has the partition.
+    pub(super) fn hand_in(&self, request: Request) -> Answer {
+        self.committer.hand_in(request)
     }
 
     pub(super) fn retire(&self) {
@@ -117,6 +122,7 @@ impl Owners {
         core: &Arc<Core>,
         group: &Group,
         found: Found,
+        guarantee: Guarantee,
         committer: Committer,
     ) -> Acquired {
         let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
@@ -124,7 +130,10 @@ impl Owners {
         let life = Arc::new(Life {
             owner: owner.clone(),
             partitions,
+            guarantee,
             committer,
+            consumed: AtomicU64::new(ledger.consumed),
+            commits: AtomicU64::new(0),
             table: Mutex::new(table),
             held: Arc::new(AtomicBool::new(true)),
             refused: AtomicBool::new(false),

@@ -66,7 +66,7 @@ impl ProducerContext for Confirming {
     }
 }
 
-type Client = ThreadedProducer<Confirming>;
+pub(super) type Client = ThreadedProducer<Confirming>;
 
 /// One idempotent producer, made anew when it has failed for good.
 pub(super) struct Producer {
@@ -83,18 +83,8 @@ impl Producer {
     /// Sends records in their order and waits until the broker has all of them.
     pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), StoreError> {
         let client = self.client()?;
-        let left = AtomicUsize::new(1);
-        let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
-        for record in records {
-            if let Err(why) = hand_over(&client, record, &flight).await {
-                flight.fail(why);
-                break;
-            }
-        }
-        flight.leave();
-        flight.landed.notified().await;
-        let failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(()), |why| Err(store_error(format!("records were not confirmed: {why}"))))
+        let sent = send_through(&client, records).await;
+        sent.map_err(|why| store_error(format!("records were not confirmed: {why}")))
     }
 
     fn client(&self) -> Result<Arc<Client>, StoreError> {
@@ -109,8 +99,28 @@ impl Producer {
     }
 }
 
-fn make(config: &ClientConfig) -> Result<Client, StoreError> {
+pub(super) fn make(config: &ClientConfig) -> Result<Client, StoreError> {
     config.create_with_context(Confirming).map_err(failed("making a producer"))
+}
+
+/// Sends records in their order and waits until the broker has all of them, or until what was sent has come back after one
+/// of them failed.
+pub(super) async fn send_through(
+    client: &Arc<Client>,
+    records: impl Iterator<Item = Outbound>,
+) -> Result<(), String> {
+    let left = AtomicUsize::new(1);
+    let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
+    for record in records {
+        if let Err(why) = hand_over(client, record, &flight).await {
+            flight.fail(why);
+            break;
+        }
+    }
+    flight.leave();
+    flight.landed.notified().await;
+    let failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    failure.map_or(Ok(()), Err)
 }
 
 async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {

@@ -34,13 +34,14 @@ impl SettlementStore for KafkaSettlement {
             core.owners.end(&group, partition).await;
             let (asking, name) = (Arc::clone(&core), group.clone());
             let found = core.background.ask(move || {
-                let outsider = asking.outsider(&name)?;
+                let outsider = asking.committing(&name, partition)?;
                 let committed = |list| outsider.committed(list);
                 Ok((find(&asking, committed, &name, &[partition], &topics)?, outsider))
             });
             let (mut found, outsider) = found.await?;
             let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;
-            Ok(core.owners.begin(&core, &group, found, Committer::Outsider(outsider)))
+            let guarantee = core.config.guarantee;
+            Ok(core.owners.begin(&core, &group, found, guarantee, Committer::Outsider(outsider)))
         });
         async move { acquired.await.unwrap_or_else(|error| Err(store_error(error.to_string()))) }.boxed()
     }

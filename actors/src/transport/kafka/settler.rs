@@ -1,23 +1,23 @@
-//! The settler of one owner: makes its settlements real, in the order of the calls.
-//!
-//! At-least-once: outputs and dead letters confirmed, then state and counts of attempts, then the dedup marks, then the
-//! offsets committed. A crash between any two leads to another try and never to a loss; what has gone into a state stands
-//! beside it, so that the other try doesn't apply it again.
+//! The settler of one owner: makes its settlements real, in the order of the calls, by the owner's guarantee.
+
+mod at_least_once;
+mod exactly_once;
 
 use std::sync::{Arc, atomic::Ordering};
 
 use pandaflow::{
-    Offset, Outgoing, TopicName, partition_of,
+    Guarantee, Offset, Outgoing, TopicName, partition_of,
     ports::{SettleError, SettleErrorKind, Settlement, StoreError, Unsettled},
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    changelog,
     changelog_records::{changelog_records, covered_states},
     commit_note::{Tally, write_ranges},
-    commits::{Entry, NotCommitted},
     core::Core,
     dead_letter_record::dead_letter_record,
+    desk::Entry,
     failure::{closed, store_error},
     owners::Life,
     record::{Outbound, unwritable_header, written_headers, written_timestamp},
@@ -94,7 +94,11 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
             continue;
         }
         let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
-        match make_real(&core, &life, &settlements).await {
+        let made_real = match life.guarantee {
+            Guarantee::AtLeastOnce => at_least_once::make_real(&core, &life, &settlements).await,
+            Guarantee::ExactlyOnce => exactly_once::make_real(&core, &life, &settlements).await,
+        };
+        match made_real {
             Ok(()) => admitted.into_iter().for_each(Job::confirm),
             Err(why) => {
                 if why.0 == SettleErrorKind::Fenced {
@@ -197,8 +201,12 @@ fn who(life: &Life) -> String {
     format!("{} partition {} epoch {}", owner.group, owner.partition, owner.epoch)
 }
 
-async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
-    let retry = |error| (SettleErrorKind::Retry, error);
+fn retry(error: StoreError) -> Why {
+    (SettleErrorKind::Retry, error)
+}
+
+/// Outputs and dead letters as records, whose topics are there.
+async fn effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<Vec<Outbound>, Why> {
     let letters: Vec<_> = settlements.iter().flat_map(|settlement| &settlement.dead_letters).collect();
     for letter in &letters {
         let topic = core.names.dead_letters(&letter.record.topic);
@@ -209,19 +217,10 @@ async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -
         }
     }
     let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
-    let mut first =
+    let mut records =
         outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
-    first.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
-    if !first.is_empty() {
-        core.producer.send(first.into_iter()).await.map_err(retry)?;
-    }
-    keep_states(core, life, settlements).await?;
-    let marks: Vec<_> = settlements.iter().flat_map(|settlement| settlement.marks.iter().copied()).collect();
-    if !marks.is_empty() {
-        held(life)?;
-        core.config.dedup.mark(life.owner.clone(), marks).await.map_err(retry)?;
-    }
-    commit(core, life, settlements).await
+    records.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
+    Ok(records)
 }
 
 fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
@@ -238,27 +237,30 @@ fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
     })
 }
 
-/// Writes state and counts of attempts, and takes them in once they are confirmed.
-async fn keep_states(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+/// State and counts of attempts as records of the changelog, and what they mean.
+async fn changes(
+    core: &Arc<Core>,
+    life: &Life,
+    settlements: &[&Settlement],
+) -> Result<(Vec<Outbound>, Vec<changelog::Entry>), Why> {
     if settlements.iter().all(|settlement| settlement.states.is_empty() && settlement.attempts.is_empty()) {
-        return Ok(());
+        return Ok(Default::default());
     }
-    let retry = |error| (SettleErrorKind::Retry, error);
     let owner = &life.owner;
     let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
-    held(life)?;
-    let name = core.names.topic(&topic);
-    let (records, entries) = changelog_records(&name, life, settlements);
-    core.producer.send(records.into_iter()).await.map_err(retry)?;
-    let mut table = life.table();
-    entries.into_iter().for_each(|entry| table.take_in(entry));
-    Ok(())
+    Ok(changelog_records(&core.names.topic(&topic), life, settlements))
 }
 
-/// Commits how far the owner has come by the last of the settlements.
-async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
-    let retry = |error| (SettleErrorKind::Retry, error);
-    let Some(last) = settlements.last() else { return Ok(()) };
+/// How far the owner has come by the last of the settlements: its offsets, and behind them its tally, where there is
+/// something to tell or `always`.
+async fn offsets(
+    core: &Arc<Core>,
+    life: &Life,
+    settlements: &[&Settlement],
+    always: bool,
+    write: impl FnOnce(Tally) -> String,
+) -> Result<Vec<Entry>, Why> {
+    let Some(last) = settlements.last() else { return Ok(Vec::new()) };
     let mut entries: Vec<Entry> = Vec::new();
     let partition = number(life.owner.partition.0);
     for (topic, progress) in settlements.iter().flat_map(|settlement| &settlement.progress) {
@@ -268,27 +270,13 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
         entries.retain(|known| known.topic != topic);
         entries.push(Entry { topic, partition, offset, note });
     }
-    if last.ledger.consumed > 0 || !entries.is_empty() {
+    if always || last.ledger.consumed > 0 || !entries.is_empty() {
         let owner = &life.owner;
         let topic =
             core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
-        let note = Tally { epoch: owner.epoch, ledger: last.ledger }.write();
+        let note = write(Tally { epoch: owner.epoch, ledger: last.ledger });
         let offset = i64::try_from(Offset::ZERO.0).unwrap_or(0);
         entries.push(Entry { topic: core.names.topic(&topic), partition, offset, note });
     }
-    if entries.is_empty() {
-        return Ok(());
-    }
-    held(life)?;
-    let answer = life.commit(entries);
-    let patience = core.config.request_timeout * 3;
-    match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(NotCommitted::Fenced(why)))) => {
-            Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life)))))
-        }
-        Ok(Ok(Err(NotCommitted::Retry(why)))) => Err(retry(store_error(why))),
-        Ok(Err(_)) => Err(retry(closed())),
-        Err(_) => Err(retry(store_error(format!("a commit had no answer within {patience:?}")))),
-    }
+    Ok(entries)
 }

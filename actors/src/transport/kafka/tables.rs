@@ -84,6 +84,8 @@ fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreErr
         core.config.reader().create_with_context(Quiet::default()).map_err(failed(&what))?;
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
+        // What was committed just now can't be read yet.
+        core.topics.settled_ends(&topic, partition)?;
         let name = core.names.topic(&topic);
         list.add_partition_offset(&name, number(partition), Offset::Beginning).map_err(failed(&what))?;
     }

@@ -27,6 +27,11 @@ use super::{
 
 /// How long to wait before asking again for a leader.
 const LEADER_COMES: Duration = Duration::from_millis(20);
+/// How long to wait before looking again whether a transaction has ended, and how often to tell that it has not.
+const TRANSACTION_ENDS: Duration = Duration::from_millis(5);
+const TOLD: Duration = Duration::from_secs(5);
+/// How late a broker ends a transaction whose time is over: by default it looks every 10 s.
+const LATE: Duration = Duration::from_secs(15);
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
@@ -56,10 +61,14 @@ impl From<TopicToCreate> for Wanted {
 pub(super) struct Topics {
     client: BaseConsumer<Quiet>,
     quiet: Quiet,
+    /// Sees records also where no transaction has committed them.
+    unbound: BaseConsumer<Quiet>,
     bootstrap_servers: String,
     admin: AdminClient<Quiet>,
     names: Names,
     timeout: Duration,
+    /// How long a transaction may be open, at most.
+    open_transactions: Duration,
     replication: i32,
     max_record: String,
     known: RwLock<HashMap<TopicName, u32>>,
@@ -70,14 +79,19 @@ impl Topics {
         let asking: ClientConfig = config.asking();
         let quiet = Quiet::default();
         let client = asking.create_with_context(quiet.clone()).map_err(failed("making a client"))?;
+        let mut uncommitted = config.asking();
+        uncommitted.set("isolation.level", "read_uncommitted");
+        let unbound = uncommitted.create_with_context(Quiet::default()).map_err(failed("making a client"))?;
         let admin = asking.create_with_context(Quiet::default()).map_err(failed("making an admin client"))?;
         Ok(Self {
             client,
             quiet,
+            unbound,
             bootstrap_servers: config.bootstrap_servers.clone(),
             admin,
             names,
             timeout: config.request_timeout,
+            open_transactions: config.transaction_timeout + LATE,
             replication: config.replication,
             max_record: config.max_record.to_string(),
             known: RwLock::default(),
@@ -143,12 +157,54 @@ impl Topics {
         Ok(ours.collect())
     }
 
-    /// The first and the next offset of a partition. Blocks. A partition that was just made, or is being moved, has no
-    /// leader for a moment: it is waited for.
+    /// The first and the next offset of a partition, whether what lies below is committed or not. Blocks. A partition that
+    /// was just made, or is being moved, has no leader for a moment: it is waited for.
     pub(super) fn ends(&self, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
+        self.ends_by(&self.unbound, topic, partition)
+    }
+
+    /// As [`Topics::ends`], once every transaction that lies below the end has ended: whoever reads what is committed comes
+    /// that far. A commit is confirmed a moment before it can be read, and one that its process has not lived to end stays
+    /// open until the broker ends it. Blocks.
+    pub(super) fn settled_ends(&self, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
+        let (first, end) = self.ends(topic, partition)?;
+        let (mut told, deadline) = (Instant::now() + TOLD, Instant::now() + self.open_transactions);
+        loop {
+            let readable = self.readable_end(topic, partition)?;
+            if readable >= end {
+                return Ok((first, end));
+            }
+            let now = Instant::now();
+            if now > deadline {
+                return Err(store_error(format!(
+                    "{topic}[{partition}] can be read up to {readable} of {end}: a transaction there has been open for {:?}",
+                    self.open_transactions
+                )));
+            }
+            if now > told {
+                told = now + TOLD;
+                log::info!(
+                    "kafka: {topic}[{partition}]: waiting for a transaction that is open at {readable}"
+                );
+            }
+            std::thread::sleep(TRANSACTION_ENDS);
+        }
+    }
+
+    /// Up to where what is committed can be read: the first offset of a transaction that is open, or the end. Blocks.
+    pub(super) fn readable_end(&self, topic: &TopicName, partition: u32) -> Result<i64, StoreError> {
+        Ok(self.ends_by(&self.client, topic, partition)?.1)
+    }
+
+    fn ends_by(
+        &self,
+        client: &BaseConsumer<Quiet>,
+        topic: &TopicName,
+        partition: u32,
+    ) -> Result<(i64, i64), StoreError> {
         let (name, deadline) = (self.names.topic(topic), Instant::now() + self.timeout);
         loop {
-            match self.client.fetch_watermarks(&name, number(partition), self.timeout) {
+            match client.fetch_watermarks(&name, number(partition), self.timeout) {
                 Ok(ends) => return Ok(ends),
                 Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
                     std::thread::sleep(LEADER_COMES);
@@ -165,6 +221,7 @@ impl Topics {
         // A poll that served something may say that there is nothing.
         for _ in 0..100 {
             let _ = self.client.poll(Duration::ZERO);
+            let _ = self.unbound.poll(Duration::ZERO);
         }
     }
 

@@ -12,6 +12,7 @@ pub(super) fn fit(kafka: &Kafka, checks: &mut Checks) {
     sasl(kafka, checks);
     tls(kafka, checks);
     group(kafka, checks);
+    transactions(kafka, checks);
 }
 
 /// What the broker takes as a name.
@@ -138,5 +139,14 @@ fn group(kafka: &Kafka, checks: &mut Checks) {
             if kafka.session_timeout.is_some() { "session_timeout" } else { "max_poll_interval" },
             why,
         );
+    }
+}
+
+/// Half of the time is for making what was gathered real.
+fn transactions(kafka: &Kafka, checks: &mut Checks) {
+    if kafka.commit_interval > kafka.transaction_timeout / 2 {
+        let timeout = kafka.transaction_timeout.show();
+        let why = format!("must not be longer than half of KAFKA__TRANSACTION_TIMEOUT, which is {timeout}");
+        checks.refuse("commit_interval", why);
     }
 }

@@ -84,7 +84,6 @@ pub(super) const PASSED: &[(&str, PropertyScope)] = &[
     ("topic.metadata.refresh.fast.interval.ms", Both),
     ("topic.metadata.refresh.interval.ms", Both),
     ("topic.metadata.refresh.sparse", Both),
-    ("transaction.timeout.ms", Producer),
 ];
 
 /// Those of them whose values are never shown.
@@ -114,6 +113,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
     ("ssl.certificate.location", "KAFKA__SSL_CERTIFICATE_LOCATION"),
     ("ssl.key.location", "KAFKA__SSL_KEY_LOCATION"),
     ("ssl.key.password", "KAFKA__SSL_KEY_PASSWORD"),
+    ("transaction.timeout.ms", "KAFKA__TRANSACTION_TIMEOUT"),
 ];
 
 /// Properties that are refused, and why.

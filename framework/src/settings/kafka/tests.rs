@@ -25,6 +25,9 @@ fn the_defaults_are_those_of_a_broker_on_this_machine() {
     let kafka = Settings::default().kafka;
     assert_eq!(kafka.brokers(), "localhost:9092");
     assert_eq!(kafka.session(), Some((Duration::from_secs(30), Duration::from_secs(10))));
+    assert_eq!(kafka.guarantee, Guarantee::AtLeastOnce);
+    let times = (kafka.commit_interval, kafka.transaction_timeout);
+    assert_eq!(times, (Duration::from_millis(100), Duration::from_secs(10)));
     assert_eq!((kafka.security_protocol, kafka.sasl_mechanism), (SecurityProtocol::Plaintext, None));
 }
 
@@ -64,6 +67,14 @@ fn a_bad_value_of_kafka_is_told_with_what_would_be_right() {
         ("KAFKA__CLIENT_ID", "", "must be 1 to 100 letters, digits, '-', '.' and '_'"),
         ("KAFKA__TIMEOUT", "1h", "must be from 100ms to 5m"),
         ("KAFKA__REPLICATION_FACTOR", "0", "must be from 1 to 100"),
+        ("KAFKA__GUARANTEE", "exactly_once", "none of the words; write at-least-once or exactly-once"),
+        ("KAFKA__COMMIT_INTERVAL", "0s", "must be from 1ms to 10s"),
+        (
+            "KAFKA__COMMIT_INTERVAL",
+            "6s",
+            "must not be longer than half of KAFKA__TRANSACTION_TIMEOUT, which is 10s",
+        ),
+        ("KAFKA__TRANSACTION_TIMEOUT", "1h", "must be from 1s to 15m"),
     ] {
         assert_eq!(errors_of(&[(name, value)]), format!("{name} = {value:?}: {told}"));
     }

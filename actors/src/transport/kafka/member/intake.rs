@@ -178,6 +178,7 @@ impl Work {
         if restarted.is_some() {
             self.seek(&found);
         }
+        let guarantee = self.guarantee();
         let Some(seat) = self.seats.get_mut(&partition) else { return };
         for (channel, (_, progress)) in seat.channels.iter_mut().zip(&found.progress) {
             if restarted.is_some() {
@@ -186,7 +187,7 @@ impl Work {
             channel.next = progress.next;
         }
         let committer = Committer::Member(Arc::clone(&self.notes.commits));
-        let acquired = self.core.owners.begin(&self.core, &self.request.group, found, committer);
+        let acquired = self.core.owners.begin(&self.core, &self.request.group, found, guarantee, committer);
         let wants = Wants::new(&self.notes.bell);
         seat.stage = Stage::Owned(acquired.owner.clone(), Arc::clone(&wants));
         self.assignee.assigned(Assignment { acquired, demand: wants });

@@ -11,7 +11,7 @@ use pandaflow::{
 };
 use tokio::sync::oneshot;
 
-use crate::transport::kafka::{acquire::Found, bell::Bell, commits::CommitDesk, core::Core};
+use crate::transport::kafka::{acquire::Found, bell::Bell, core::Core, desk::Desk};
 
 /// What the thread is told.
 pub(super) enum Note {
@@ -30,7 +30,7 @@ pub(super) enum Note {
 pub(super) struct Notes {
     notes: Mutex<VecDeque<Note>>,
     pub(super) bell: Arc<Bell>,
-    pub(super) commits: Arc<CommitDesk>,
+    pub(super) commits: Arc<Desk>,
 }
 
 impl Notes {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use pandaflow::{
-    Partition, TopicName,
+    Guarantee, Partition, TopicName,
     ports::{Assignee, StoreError, SubscriptionRequest},
 };
 use rdkafka::{
@@ -27,9 +27,11 @@ use super::{
     seat::{Channel, Seat},
 };
 use crate::transport::kafka::{
-    commits::{CommitThread, NotCommitted, Standing},
+    commits::{DeskThread, Standing},
     core::Core,
+    desk::NotCommitted,
     failure::{failed, store_error},
+    transactions::Setup,
 };
 
 /// How long the thread sleeps at most: the group wants to hear of its members.
@@ -42,7 +44,7 @@ pub(super) struct Client {
     pub(super) consumer: Arc<BaseConsumer<MemberContext>>,
     pub(super) callbacks: Arc<Callbacks>,
     rung: Arc<AtomicBool>,
-    commits: CommitThread,
+    commits: DeskThread,
 }
 
 /// A partition of a topic that is ours, with or without the others of its number.
@@ -123,8 +125,19 @@ impl Work {
         let topics: Vec<&str> = self.names.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(failed(&what))?;
         let consumer = Arc::new(consumer);
-        let commits = CommitThread::start(&self.notes.commits, Arc::clone(&consumer), Standing::Member)?;
+        let (desk, committing) = (&self.notes.commits, Arc::clone(&consumer));
+        let commits = match self.guarantee() {
+            Guarantee::AtLeastOnce => DeskThread::committing(desk, committing, Standing::Member)?,
+            Guarantee::ExactlyOnce => {
+                Setup::member(&self.core, &self.request.group).start(desk, committing)?
+            }
+        };
         Ok(Client { consumer, callbacks, rung, commits })
+    }
+
+    /// How often the effects of the owners become real.
+    pub(super) fn guarantee(&self) -> Guarantee {
+        self.request.guarantee.unwrap_or(self.core.config.guarantee)
     }
 
     pub(super) fn run(mut self) {

@@ -1,0 +1,71 @@
+//! Exactly-once: outputs, dead letters, state, counts of attempts and offsets go into one transaction of the owner's
+//! consumer, beside those of its other owners.
+//!
+//! The dedup marks follow once it is committed: before that they would make duplicates of events that are yet to be done
+//! again. A crash between the two leaves the events settled and unmarked: the same id at another offset is handled then.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use pandaflow::ports::{Mark, SettleErrorKind, Settlement};
+
+use super::{Tally, Why, changes, effects, held, offsets, retry, who};
+use crate::transport::kafka::{
+    core::Core,
+    desk::{NotCommitted, Request},
+    failure::store_error,
+    owners::Life,
+};
+
+/// The first and the longest wait before marks that were not taken are written again.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    let mut records = effects(core, life, settlements).await?;
+    let (changed, entries) = changes(core, life, settlements).await?;
+    records.extend(changed);
+    // With a number, so that it can be told whether this commit became real.
+    let number = life.commits.fetch_add(1, Ordering::Relaxed);
+    let tally = |tally: Tally| tally.write_numbered(number);
+    let offsets = offsets(core, life, settlements, !records.is_empty(), tally).await?;
+    if !offsets.is_empty() {
+        held(life)?;
+        let consumed = settlements.last().map_or(0, |last| last.ledger.consumed);
+        let before = life.consumed.fetch_max(consumed, Ordering::Relaxed);
+        let events = consumed.saturating_sub(before);
+        let held = Arc::clone(&life.held);
+        let answer = life.hand_in(Request { records, entries: offsets, events, held });
+        // However long: whoever has taken it alone knows whether it becomes real.
+        match answer.await {
+            Ok(Ok(())) => {}
+            Ok(Err(NotCommitted::Retry(why))) => return Err(retry(store_error(why))),
+            Ok(Err(NotCommitted::Fenced(why))) => return Err(fenced(life, &why)),
+            Err(_) => return Err(fenced(life, "whether it became real is not known")),
+        }
+        let mut table = life.table();
+        entries.into_iter().for_each(|entry| table.take_in(entry));
+    }
+    mark(core, life, settlements).await;
+    Ok(())
+}
+
+fn fenced(life: &Life, why: &str) -> Why {
+    (SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life))))
+}
+
+/// Marks what is real, as long as the partition is ours.
+async fn mark(core: &Core, life: &Life, settlements: &[&Settlement]) {
+    let marks: Vec<Mark> =
+        settlements.iter().flat_map(|settlement| settlement.marks.iter().copied()).collect();
+    let mut wait = BACKOFF.0;
+    while !marks.is_empty() && life.is_held() {
+        match core.config.dedup.mark(life.owner.clone(), marks.clone()).await {
+            Ok(()) => return,
+            Err(error) => log::warn!("kafka: {}: marking {} events: {error}", who(life), marks.len()),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(BACKOFF.1);
+    }
+}

@@ -1,0 +1,95 @@
+//! Exactly-once on a real broker: the contract of a transport, and what is there after crashes.
+#![cfg(feature = "kafka")]
+#![allow(missing_docs, reason = "nobody calls a test")]
+
+#[path = "kafka_support/mod.rs"]
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use pandaflow::{Guarantee, Offset, ports::Transport};
+use pandaflow_actors::{
+    testkit::contract::{Limits, Stage, Subject},
+    transport::kafka::{GroupProtocol, KafkaConfig, KafkaTransport},
+};
+
+fn config(broker: &str, protocol: GroupProtocol) -> KafkaConfig {
+    KafkaConfig {
+        protocol,
+        guarantee: Guarantee::ExactlyOnce,
+        // Most checks settle one thing after the other.
+        commit_interval: Duration::from_millis(1),
+        ..support::config(broker)
+    }
+}
+
+struct Kafka {
+    config: KafkaConfig,
+    transport: Arc<KafkaTransport>,
+}
+
+impl Kafka {
+    fn new(broker: &str, protocol: GroupProtocol) -> Self {
+        let config = config(broker, protocol);
+        Self { transport: support::transport(&config), config }
+    }
+}
+
+impl Subject for Kafka {
+    fn transport(&self) -> Arc<dyn Transport> {
+        self.transport.clone()
+    }
+
+    fn reopen(&mut self) -> bool {
+        self.transport = support::transport(&self.config);
+        true
+    }
+
+    /// As at least once; and the end of a transaction takes an offset in each partition.
+    fn limits(&self) -> Limits {
+        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false, dense_offsets: false }
+    }
+}
+
+fn run<F: Future<Output = ()>>(check: impl FnOnce(Stage) -> F, protocol: GroupProtocol) {
+    if let Some(broker) = support::broker() {
+        pandaflow_actors::testkit::contract::run(check, Kafka::new(&broker, protocol));
+    }
+}
+
+macro_rules! on_kafka {
+    ($protocol:expr; $($group:ident { $($check:ident)* })*) => {
+        $(mod $group {
+            use super::*;
+            $(
+                #[test]
+                fn $check() {
+                    run(pandaflow_actors::testkit::contract::$group::$check, $protocol);
+                }
+            )*
+        })*
+    };
+}
+
+mod classic {
+    use super::*;
+    pandaflow_actors::transport_contract_checks!(on_kafka, GroupProtocol::Classic);
+}
+
+/// What depends on the group protocol.
+mod consumer {
+    use super::*;
+    on_kafka! { GroupProtocol::Consumer;
+        fencing {
+            epochs_rise
+            a_restarted_partition_starts_over_from_what_was_settled
+        }
+        closing {
+            a_draining_owner_may_settle_until_it_lets_go
+            the_next_subscription_goes_on
+        }
+        load {
+            a_chain_of_groups_passes_everything_on_once
+        }
+    }
+}
