@@ -20,6 +20,7 @@ mod dead_letters;
 mod failure;
 mod lag;
 mod log_reader;
+mod log_span;
 mod member;
 mod names;
 mod outsider;

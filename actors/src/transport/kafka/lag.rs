@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pandaflow::{
-    Group, Offset, Partition,
+    Group, Partition,
     policy::ledger::Ledger,
     ports::{Lag, StoreError},
 };
@@ -13,13 +13,14 @@ use super::{
     acquire::{committed_offset, note},
     commit_note::Tally,
     core::Core,
+    log_span::LogSpan,
     topics::number,
 };
 
 /// The lag of each group in every partition that it has committed, and in those that it reads in this process. Blocks.
 pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
     let mut all = None;
-    let mut ends: BTreeMap<_, (Offset, Offset)> = BTreeMap::new();
+    let mut spans: BTreeMap<_, LogSpan> = BTreeMap::new();
     let mut lags = Vec::new();
     for group in groups {
         let mut list = TopicPartitionList::new();
@@ -52,16 +53,14 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
             if committed.is_none() && !reads.contains(&place) {
                 continue;
             }
-            let (first, end) = match ends.get(&place) {
-                Some(ends) => *ends,
+            let span = match spans.get(&place) {
+                Some(span) => *span,
                 None => {
-                    let offset = |offset| Offset(u64::try_from(offset).unwrap_or(0));
-                    let (first, end) = core.topics.ends(&place.0, partition.0)?;
-                    *ends.entry(place.clone()).or_insert((offset(first), offset(end)))
+                    let span = LogSpan::new(core.topics.ends(&place.0, partition.0)?);
+                    *spans.entry(place.clone()).or_insert(span)
                 }
             };
-            // Who has committed nothing begins with the first record that is still there.
-            let next = committed.unwrap_or(first);
+            let (next, end) = (span.next(committed), span.end);
             lags.push(Lag { group: group.clone(), topic: place.0, partition, next, end });
         }
     }
