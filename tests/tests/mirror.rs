@@ -162,7 +162,7 @@ fn what_a_crash_cut_off_is_shown_once_the_partition_is_assigned() {
     };
     block_on(transport.create_topics(vec![wanted])).expect("memory makes it");
     let (assigned, assignments) = mpsc::channel();
-    let request = SubscriptionRequest { group: Group::from(GROUP), topics: vec![topic] };
+    let request = SubscriptionRequest::new(Group::from(GROUP), vec![topic]);
     let subscription: Arc<dyn Subscription> =
         transport.source().subscribe(request, Arc::new(Told(assigned))).expect("the topic is there");
     let epoch = assignments.recv_timeout(PATIENCE).expect("it is the only member");

@@ -22,6 +22,7 @@ mod failure;
 mod gaps;
 mod lag;
 mod log_reader;
+mod log_span;
 mod member;
 mod names;
 mod outsider;

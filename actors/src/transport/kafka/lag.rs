@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pandaflow::{
-    Group, Offset, Partition,
+    Group, Partition,
     policy::{ledger::Ledger, watermark::Progress},
     ports::{Lag, StoreError},
 };
@@ -14,13 +14,14 @@ use super::{
     commit_note::{Tally, read_ranges},
     core::Core,
     gaps::Behind,
+    log_span::LogSpan,
     topics::number,
 };
 
 /// The lag of each group in every partition that it has committed, and in those that it reads in this process. Blocks.
 pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
     let mut all = None;
-    let mut ends: BTreeMap<_, (Offset, Offset)> = BTreeMap::new();
+    let mut spans: BTreeMap<_, LogSpan> = BTreeMap::new();
     let mut behind = Vec::new();
     for group in groups {
         let mut list = TopicPartitionList::new();
@@ -53,18 +54,19 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
             if committed.is_none() && !reads.contains(&place) {
                 continue;
             }
-            let (first, end) = match ends.get(&place) {
-                Some(ends) => *ends,
+            let span = match spans.get(&place) {
+                Some(span) => *span,
                 None => {
-                    let offset = |offset| Offset(u64::try_from(offset).unwrap_or(0));
-                    let (first, end) = core.topics.ends(&place.0, partition.0)?;
-                    *ends.entry(place.clone()).or_insert((offset(first), offset(end)))
+                    let span = LogSpan::new(core.topics.ends(&place.0, partition.0)?);
+                    *spans.entry(place.clone()).or_insert(span)
                 }
             };
-            // Who has committed nothing begins with the first record that is still there.
-            let next = committed.unwrap_or(first);
-            let settled = Progress { next, above: read_ranges(next, &note(&element)) };
-            let lag = Lag { group: group.clone(), topic: place.0, partition, next, end };
+            let settled = match committed {
+                Some(next) => span.resume(Progress { next, above: read_ranges(next, &note(&element)) }).0,
+                // Who has committed nothing begins with the first record that is still there.
+                None => Progress::at(span.first),
+            };
+            let lag = Lag { group: group.clone(), topic: place.0, partition, next: settled.next, end: span.end };
             behind.push(Behind { lag, settled });
         }
     }
