@@ -1,7 +1,20 @@
 //! Exactly-once on a real broker: the contract of a transport, and what is there after crashes.
 #![cfg(feature = "kafka")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "nobody calls a test")]
 
+#[path = "kafka_exactly_once/aborts.rs"]
+mod aborts;
+#[path = "kafka_support/child.rs"]
+mod child;
+#[path = "kafka_exactly_once/crashes.rs"]
+mod crashes;
+#[path = "kafka_exactly_once/gaps.rs"]
+mod gaps;
+#[path = "kafka_support/raw_log.rs"]
+mod raw_log;
+#[path = "kafka_support/shop.rs"]
+mod shop;
 #[path = "kafka_support/mod.rs"]
 mod support;
 
@@ -19,9 +32,13 @@ fn config(broker: &str, protocol: GroupProtocol) -> KafkaConfig {
         guarantee: Guarantee::ExactlyOnce,
         // Most checks settle one thing after the other.
         commit_interval: Duration::from_millis(1),
+        // What a killed process leaves open holds up its readers no longer.
+        transaction_timeout: Duration::from_secs(2),
         ..support::config(broker)
     }
 }
+
+pub(crate) use self::support::{eventually, read_all, transport};
 
 struct Kafka {
     config: KafkaConfig,

@@ -6,22 +6,23 @@
 #[path = "kafka_support/mod.rs"]
 mod support;
 
+#[path = "kafka_support/child.rs"]
+mod child;
+
 #[path = "kafka_support/shop.rs"]
 mod shop;
 
-use std::{
-    process::{Child, Command, Stdio},
-    sync::Arc,
-};
+use std::{process::Command, sync::Arc};
 
 use pandaflow::ports::Transport;
 use pandaflow_actors::transport::kafka::{GroupProtocol, KafkaConfig};
 
+use self::child::impatient;
 use self::shop::{Journal, Member, Shop, assert_handled_once_in_order};
 pub(crate) use self::support::{eventually, read_all, transport};
 
-/// Says a child process's part: the prefix of its names.
-const CHILD: &str = "PANDAFLOW_TEST_KAFKA_CHILD";
+/// What a child process runs.
+const CHILD: &str = "runs_as_a_child_until_it_is_killed";
 
 fn config(broker: &str, protocol: GroupProtocol) -> KafkaConfig {
     KafkaConfig { protocol, ..support::config(broker) }
@@ -88,27 +89,10 @@ async fn a_member_that_leaves_hands_its_partitions_over_consumer() {
     a_member_that_leaves_hands_its_partitions_over(GroupProtocol::Consumer).await;
 }
 
-fn child(prefix: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "runs_as_a_child_until_it_is_killed", "--nocapture"])
-        .env(CHILD, prefix)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-fn impatient(mut config: KafkaConfig) -> KafkaConfig {
-    // A killed member is missed soon.
-    config.properties.insert("session.timeout.ms".into(), "1000".into());
-    config.properties.insert("heartbeat.interval.ms".into(), "200".into());
-    config
-}
-
 /// No test by itself: what the next one starts and kills.
 #[test]
 fn runs_as_a_child_until_it_is_killed() {
-    let (Ok(prefix), Some(broker)) = (std::env::var(CHILD), support::broker()) else { return };
+    let (Ok(prefix), Some(broker)) = (std::env::var(child::PREFIX), support::broker()) else { return };
     let config = KafkaConfig { prefix, ..impatient(config(&broker, GroupProtocol::Classic)) };
     let _member = Member::start(&config, &Journal::default());
     loop {
@@ -125,7 +109,7 @@ async fn a_killed_process_leaves_each_event_in_its_state_once() {
     for kill in 1..=4 {
         shop.publish(2000).await;
         published += 2000;
-        let mut child = child(&config.prefix);
+        let mut child = child::start(CHILD, &config.prefix);
         // Somewhere in the middle, at another place each time.
         let some = published - 2000 + kill * 137;
         support::eventually(async || {
@@ -182,11 +166,6 @@ async fn a_broker_that_is_killed_and_comes_back_is_survived() {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
-
 /// A process that stands still loses its partitions without knowing it; what it does when it goes on changes no state.
 #[actix::test]
 async fn a_process_that_stood_still_changes_nothing_afterwards() {
@@ -194,17 +173,17 @@ async fn a_process_that_stood_still_changes_nothing_afterwards() {
     let config = impatient(config(&broker, GroupProtocol::Classic));
     let mut shop = Shop::open(&config).await;
     shop.publish(4000).await;
-    let mut stands = child(&config.prefix);
+    let mut stands = child::start(CHILD, &config.prefix);
     let next = async |shop: &Shop| {
         let lags = shop.transport.lag(vec![shop::group()]).await.ok()?;
         Some(lags.iter().map(|lag| lag.next.0).sum::<u64>())
     };
     support::eventually(async || next(&shop).await.filter(|next| *next > 100)).await;
-    signal(&stands, "-STOP");
+    child::signal(&stands, "-STOP");
     let member = Member::start(&config, &Arc::default());
     shop.settled(4000).await;
     shop.publish(400).await;
-    signal(&stands, "-CONT");
+    child::signal(&stands, "-CONT");
     shop.settled(4400).await;
     // The one that stood still is back in the group by now, or will be.
     shop.publish(400).await;

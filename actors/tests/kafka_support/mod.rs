@@ -50,11 +50,15 @@ pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T
 /// All records of a topic that there are now, by partition and offset.
 #[allow(dead_code, reason = "not every test reads")]
 pub(crate) async fn read_all(transport: &Arc<KafkaTransport>, topic: &str) -> Vec<pandaflow::Record> {
-    use pandaflow_actors::testkit::contract::{Stage, Subject};
+    use pandaflow_actors::testkit::contract::{Limits, Stage, Subject};
     struct Open(Arc<KafkaTransport>);
     impl Subject for Open {
         fn transport(&self) -> Arc<dyn Transport> {
             self.0.clone()
+        }
+
+        fn limits(&self) -> Limits {
+            Limits { dense_offsets: false, ..Limits::default() }
         }
     }
     let stage = Stage::of(Open(transport.clone()));

@@ -108,7 +108,11 @@ impl Assignee for Recorder {
 }
 
 impl Member {
-    pub(super) fn join(source: &dyn Source, request: SubscriptionRequest) -> Result<Self, StoreError> {
+    /// Joins a group.
+    ///
+    /// # Errors
+    /// What the source says.
+    pub fn join(source: &dyn Source, request: SubscriptionRequest) -> Result<Self, StoreError> {
         let (sender, inbox) = unbounded_channel();
         let subscription = source.subscribe(request, Arc::new(Recorder(sender)))?;
         Ok(Self { subscription, inbox })

@@ -9,7 +9,7 @@ use pandaflow::ports::StoreError;
 use rdkafka::{
     TopicPartitionList,
     consumer::ConsumerGroupMetadata,
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, RDKafkaError, RDKafkaErrorCode},
     producer::Producer,
 };
 use tokio::runtime::Handle;
@@ -99,13 +99,7 @@ impl Client {
     fn read(&self, what: &str, error: &KafkaError, otherwise: impl FnOnce(String) -> Trouble) -> Trouble {
         let why = format!("{what}: {error}");
         let KafkaError::Transaction(error) = error else { return otherwise(why) };
-        let is_fenced = matches!(
-            error.code(),
-            RDKafkaErrorCode::Fenced
-                | RDKafkaErrorCode::ProducerFenced
-                | RDKafkaErrorCode::InvalidProducerEpoch
-        );
-        if is_fenced {
+        if is_fenced(error) {
             Trouble::Fenced(why)
         } else if error.txn_requires_abort() {
             self.abort(why)
@@ -123,7 +117,15 @@ impl Client {
     fn abort(&self, why: String) -> Trouble {
         match self.producer.abort_transaction(self.timeout) {
             Ok(()) => Trouble::Aborted(why),
+            Err(KafkaError::Transaction(error)) if is_fenced(&error) => {
+                Trouble::Fenced(format!("{why}; aborting: {error}"))
+            }
             Err(error) => Trouble::Broken(format!("{why}; aborting: {error}")),
         }
     }
+}
+
+fn is_fenced(error: &RDKafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error.code(), Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
