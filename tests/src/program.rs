@@ -22,7 +22,7 @@ pub struct AlphaPanda {
     variables: Vec<(String, String)>,
 }
 
-/// One life of the program: from its start to its end, however that comes.
+/// One life of the program: from its start to its end, however that comes. Dropped, it is killed.
 pub struct Life {
     child: Child,
     stdout: Option<JoinHandle<String>>,
@@ -190,6 +190,24 @@ impl Life {
         }
     }
 
+    /// Whether a line with `part` has come on standard error; waits for it, but no longer than `time`.
+    pub fn has_said(&mut self, part: &str, time: Duration) -> bool {
+        let until = std::time::Instant::now() + time;
+        while !self.lines.iter().any(|line| line.contains(part)) {
+            match self.stderr.recv_timeout(until.saturating_duration_since(std::time::Instant::now())) {
+                Ok(line) => self.lines.push(line),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// What has come on standard error, as far as it was looked at.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.lines.join("\n")
+    }
+
     /// Sends it a signal by name, such as `TERM` or `STOP`.
     ///
     /// # Panics
@@ -216,6 +234,14 @@ impl Life {
         let status = self.child.wait().expect("the program can be waited for");
         let stdout = self.stdout.take().and_then(|stdout| stdout.join().ok()).unwrap_or_default();
         Report { status, stdout, stderr: self.lines.join("\n") }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing behind. An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
