@@ -49,6 +49,7 @@ pub(crate) fn commits_never_go_back(log: &BrokerLog) {
         let consumed: u64 =
             tallies.iter().filter(|((whose, _), _)| of(whose)).map(|(_, tally)| tally.1).sum();
         let settled: i64 = next.iter().filter(|((whose, _), _)| of(whose)).map(|(_, next)| next).sum();
+        assert!(consumed > 0, "{}: there is no commit that can be read", group.processor);
         assert_eq!(i64::try_from(consumed).unwrap(), settled, "{}: each event counted once", group.processor);
     }
     let owners: BTreeSet<_> =

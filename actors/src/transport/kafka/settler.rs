@@ -75,6 +75,8 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
     put_right(&core, &life).await;
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
+    // Settlements whose outputs are on the log, and that are not real.
+    let mut sent: Vec<Settlement> = Vec::new();
     let mut waiting = Vec::new();
     while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
         let mut admitted = Vec::new();
@@ -94,7 +96,7 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
             continue;
         }
         let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
-        match make_real(&core, &life, &settlements).await {
+        match make_real(&core, &life, &settlements, &mut sent).await {
             Ok(()) => admitted.into_iter().for_each(Job::confirm),
             Err(why) => {
                 if why.0 == SettleErrorKind::Fenced {
@@ -197,7 +199,30 @@ fn who(life: &Life) -> String {
     format!("{} partition {} epoch {}", owner.group, owner.partition, owner.epoch)
 }
 
-async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+/// Makes settlements real. Those in `sent` come first, tried again: their outputs and dead letters are on the log already,
+/// and going out once more they would be there twice.
+async fn make_real(
+    core: &Arc<Core>,
+    life: &Life,
+    settlements: &[&Settlement],
+    sent: &mut Vec<Settlement>,
+) -> Result<(), Why> {
+    let again = settlements.iter().zip(&*sent).take_while(|(settlement, sent)| **settlement == *sent).count();
+    send_effects(core, &settlements[again..], life).await?;
+    let real = keep(core, life, settlements).await;
+    match &real {
+        Ok(()) if again == settlements.len() => drop(sent.drain(..again)),
+        Ok(()) => sent.clear(),
+        Err(_) if again < settlements.len() => {
+            *sent = settlements.iter().map(|settlement| (*settlement).clone()).collect();
+        }
+        Err(_) => {}
+    }
+    real
+}
+
+/// Outputs and dead letters, until they are confirmed.
+async fn send_effects(core: &Arc<Core>, settlements: &[&Settlement], life: &Life) -> Result<(), Why> {
     let retry = |error| (SettleErrorKind::Retry, error);
     let letters: Vec<_> = settlements.iter().flat_map(|settlement| &settlement.dead_letters).collect();
     for letter in &letters {
@@ -215,6 +240,12 @@ async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -
     if !first.is_empty() {
         core.producer.send(first.into_iter()).await.map_err(retry)?;
     }
+    Ok(())
+}
+
+/// What comes after the outputs: states, marks, offsets.
+async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    let retry = |error| (SettleErrorKind::Retry, error);
     keep_states(core, life, settlements).await?;
     let marks: Vec<_> = settlements.iter().flat_map(|settlement| settlement.marks.iter().copied()).collect();
     if !marks.is_empty() {

@@ -13,12 +13,13 @@ use pandaflow::{
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    consumer::{BaseConsumer, Consumer},
+    consumer::Consumer,
     error::{IsError, KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 
 use super::{
+    asking::Asking,
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,
@@ -27,6 +28,9 @@ use super::{
 
 /// How long to wait before asking again for a leader.
 const LEADER_COMES: Duration = Duration::from_millis(20);
+
+/// How long a client may say that there is no leader before another one is asked.
+const LEADER_SHOULD_BE_KNOWN: Duration = Duration::from_secs(1);
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ impl From<TopicToCreate> for Wanted {
 
 /// Topics, as far as they have been asked for: their partitions are never fewer later.
 pub(super) struct Topics {
-    client: BaseConsumer<Quiet>,
+    client: Asking,
     quiet: Quiet,
     bootstrap_servers: String,
     admin: AdminClient<Quiet>,
@@ -69,7 +73,7 @@ impl Topics {
     pub(super) fn new(config: &KafkaConfig, names: Names) -> Result<Self, StoreError> {
         let asking: ClientConfig = config.asking();
         let quiet = Quiet::default();
-        let client = asking.create_with_context(quiet.clone()).map_err(failed("making a client"))?;
+        let client = Asking::new(asking.clone(), quiet.clone())?;
         let admin = asking.create_with_context(Quiet::default()).map_err(failed("making an admin client"))?;
         Ok(Self {
             client,
@@ -107,6 +111,7 @@ impl Topics {
         self.serve();
         let metadata = self
             .client
+            .get()
             .fetch_metadata(Some(&name), self.timeout)
             .map_err(|error| self.no_answer(&format!("asking for topic {topic}"), &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
@@ -134,6 +139,7 @@ impl Topics {
         self.serve();
         let metadata = self
             .client
+            .get()
             .fetch_metadata(None, self.timeout)
             .map_err(|error| self.no_answer("asking for all topics", &error))?;
         let ours = metadata.topics().iter().filter_map(|found| {
@@ -147,10 +153,16 @@ impl Topics {
     /// leader for a moment: it is waited for.
     pub(super) fn ends(&self, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
         let (name, deadline) = (self.names.topic(topic), Instant::now() + self.timeout);
+        let mut renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
         loop {
-            match self.client.fetch_watermarks(&name, number(partition), self.timeout) {
+            let client = self.client.get();
+            match client.fetch_watermarks(&name, number(partition), self.timeout) {
                 Ok(ends) => return Ok(ends),
                 Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    if Instant::now() >= renewal {
+                        self.client.renew(&client)?;
+                        renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
+                    }
                     std::thread::sleep(LEADER_COMES);
                 }
                 Err(error) => {
@@ -164,7 +176,7 @@ impl Topics {
     fn serve(&self) {
         // A poll that served something may say that there is nothing.
         for _ in 0..100 {
-            let _ = self.client.poll(Duration::ZERO);
+            let _ = self.client.get().poll(Duration::ZERO);
         }
     }
 
