@@ -1,9 +1,26 @@
-//! What the end-to-end tests share: the trading pipeline's program as a user starts it, and seeded randomness.
+//! What the end-to-end tests share: the trading pipeline's program as a user starts it, in one process or several, servers
+//! to trouble, what lies on a broker, and seeded randomness.
 
+#[cfg(feature = "kafka")]
+mod broker_log;
+#[cfg(feature = "kafka")]
+mod bytes_reader;
 mod chance;
+#[cfg(feature = "kafka")]
+mod commit;
+mod processes;
 mod program;
 mod servers;
+#[cfg(feature = "kafka")]
+mod state_record;
 
+#[cfg(feature = "kafka")]
+pub use broker_log::{BrokerLog, Written};
 pub use chance::Chance;
+#[cfg(feature = "kafka")]
+pub use commit::{Commit, Tally};
+pub use processes::Processes;
 pub use program::{AlphaPanda, Life, Report, shipped_feed};
 pub use servers::Servers;
+#[cfg(feature = "kafka")]
+pub use state_record::StateRecord;

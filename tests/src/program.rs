@@ -22,7 +22,7 @@ pub struct AlphaPanda {
     variables: Vec<(String, String)>,
 }
 
-/// One life of the program: from its start to its end, however that comes.
+/// One life of the program: from its start to its end, however that comes. Dropped, it is killed.
 pub struct Life {
     child: Child,
     stdout: Option<JoinHandle<String>>,
@@ -195,6 +195,24 @@ impl Life {
             let line = self.stderr.recv();
             self.lines.push(line.unwrap_or_else(|_| panic!("no line with {part:?} in {:#?}", self.lines)));
         }
+    }
+
+    /// Whether a line with `part` has come on standard error; waits for it, but no longer than `time`.
+    pub fn has_said(&mut self, part: &str, time: Duration) -> bool {
+        let until = std::time::Instant::now() + time;
+        while !self.lines.iter().any(|line| line.contains(part)) {
+            match self.stderr.recv_timeout(until.saturating_duration_since(std::time::Instant::now())) {
+                Ok(line) => self.lines.push(line),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// What has come on standard error, as far as it was looked at.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.lines.join("\n")
     }
 
     /// Sends it a signal by name, such as `TERM` or `STOP`.

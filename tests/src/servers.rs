@@ -1,10 +1,11 @@
 //! Servers of a test's own, which it may kill and hold still, by `examples/servers/servers`.
 
 use std::{
-    env,
+    env, fs,
     io::{self, Write},
+    os::unix::fs::symlink,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// A set of servers in a folder of its own; deleted at the end.
@@ -26,7 +27,29 @@ impl Servers {
             let _ = writeln!(io::stderr(), "{test} is skipped: {variable} is not set; tests/run sets it");
             return None;
         }
-        Some(Self { folder: tempfile::tempdir().expect("a folder can be made") })
+        let servers = Self { folder: tempfile::tempdir().expect("a folder can be made") };
+        servers.share_jars();
+        Some(servers)
+    }
+
+    /// Kafka's jars are those of the servers that were given, where they can be: they are large.
+    fn share_jars(&self) {
+        let Some(jars) = env::var_os("PANDAFLOW_TEST_KAFKA_LIBS") else { return };
+        let folder = self.folder.path().join("kafka");
+        let shared = fs::create_dir_all(&folder).and_then(|()| symlink(jars, folder.join("libs")));
+        // Otherwise they are fetched.
+        if let Err(error) = shared {
+            let _ = writeln!(io::stderr(), "Kafka's jars can't be shared: {error}");
+        }
+    }
+
+    /// The same as [`Servers::run`], without waiting for it. Commands on these servers wait for each other.
+    ///
+    /// # Panics
+    /// If the script can't be run.
+    #[must_use]
+    pub fn begin(&self, what: &str, server: &str) -> Child {
+        self.command(&[what, server]).spawn().expect("the script runs")
     }
 
     /// `servers WHAT SERVER`, such as `start redis`, `kill redis` or `pause redis`.

@@ -6,6 +6,7 @@
 //! `{topic}.dlq` for dead letters.
 
 mod acquire;
+mod asking;
 mod background;
 mod bell;
 mod by_settings;

@@ -1,6 +1,7 @@
 //! What the command line of the program takes.
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -130,6 +131,9 @@ pub struct FeedOptions {
     /// Where.
     #[command(flatten)]
     pub place: Place,
+    /// So many events a second on average; the default is as fast as the log takes them
+    #[arg(long, value_name = "EVENTS")]
+    pub rate: Option<NonZeroU32>,
 }
 
 /// Options of `report`.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use self::{
     progress::Progress,
-    publish::FeedPublisher,
+    publish::{FeedPublisher, Pace},
     report::{Fed, Report},
     setup::{Opened, Setup, check, unless_stopped, with_signals},
 };
@@ -81,7 +81,7 @@ async fn go(
     slog::info!(logging::logger(), "serving health and metrics"; "address" => %process.http().addr());
     let mut progress = Progress::new(files.iter().map(|file| file.lines).sum());
     let mut faults = Vec::new();
-    let (feed, end) = match FeedPublisher::start(opened, files).await {
+    let (feed, end) = match FeedPublisher::start(opened, files, Pace::Unbounded).await {
         Ok(feed) => {
             let end = follow(&process, &feed, signals, &mut progress).await;
             feed.stop().await;

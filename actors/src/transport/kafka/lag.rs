@@ -66,7 +66,8 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
                 // Who has committed nothing begins with the first record that is still there.
                 None => Progress::at(span.first),
             };
-            let lag = Lag { group: group.clone(), topic: place.0, partition, next: settled.next, end: span.end };
+            let lag =
+                Lag { group: group.clone(), topic: place.0, partition, next: settled.next, end: span.end };
             behind.push(Behind { lag, settled });
         }
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pandaflow::{TopicName, ports::StoreError};
+use pandaflow::{Offset as PlaceInLog, TopicName, ports::StoreError};
 use rdkafka::{
     Message, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -84,4 +84,34 @@ pub(super) fn read_to_end(
         }
     }
     Ok(())
+}
+
+/// Whether a partition has a record at an offset or after it. Blocks.
+pub(super) fn has_any(
+    core: &Core,
+    topic: &TopicName,
+    partition: u32,
+    from: PlaceInLog,
+) -> Result<bool, StoreError> {
+    let (first, end) = core.topics.ends(topic, partition)?;
+    let from = first.max(i64::try_from(from.0).unwrap_or(i64::MAX));
+    if from >= end {
+        return Ok(false);
+    }
+    let what = format!("looking into {topic}[{partition}]");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&core.names.topic(topic), number(partition), Offset::Offset(from))
+        .map_err(failed(&what))?;
+    let consumer: BaseConsumer<Quiet> =
+        core.config.reader().create_with_context(Quiet::default()).map_err(failed(&what))?;
+    consumer.assign(&list).map_err(failed(&what))?;
+    let deadline = Instant::now() + core.config.request_timeout;
+    while Instant::now() < deadline {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(_)) => return Ok(true),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
+            Some(Err(_)) | None => {}
+        }
+    }
+    Err(store_error(format!("{what}: nothing came in time")))
 }

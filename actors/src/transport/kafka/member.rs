@@ -9,6 +9,7 @@ mod intake;
 mod life;
 mod notes;
 mod seat;
+mod silence;
 mod work;
 
 use std::sync::{

@@ -12,7 +12,7 @@ use pandaflow::ports::StoreError;
 use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
 };
 use tokio::sync::Notify;
 
@@ -26,6 +26,10 @@ const ROOM: Duration = Duration::from_millis(2);
 /// How often to ask for a topic's new partitions, and how long to wait for the answer.
 const LOOKS: u32 = 50;
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long nothing of what was sent together may be confirmed before the client is given up, at first and at last.
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(20);
+const PATIENCE_AT_LAST: Duration = Duration::from_secs(120);
 
 /// Records that are confirmed together.
 pub(super) struct Flight {
@@ -44,6 +48,12 @@ impl Flight {
 
     fn fail(&self, why: String) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    /// Once it has landed: why not all of it was confirmed.
+    fn outcome(&self) -> Result<(), String> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -72,23 +82,71 @@ pub(super) type Client = ThreadedProducer<Confirming>;
 pub(super) struct Producer {
     config: ClientConfig,
     client: RwLock<Arc<Client>>,
+    /// How long a flight may go without any confirmation.
+    patience: Mutex<Duration>,
 }
 
 impl Producer {
     pub(super) fn new(config: ClientConfig) -> Result<Self, StoreError> {
         let client = RwLock::new(Arc::new(make(&config)?));
-        Ok(Self { config, client })
+        Ok(Self { config, client, patience: Mutex::new(PATIENCE_AT_FIRST) })
     }
 
     /// Sends records in their order and waits until the broker has all of them.
     pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), StoreError> {
         let client = self.client()?;
-        let sent = send_through(&client, records).await;
-        sent.map_err(|why| store_error(format!("records were not confirmed: {why}")))
+        let flight = launch(&client, records).await;
+        self.await_landing(&client, &flight).await;
+        flight.outcome().map_err(|why| store_error(format!("records were not confirmed: {why}")))
+    }
+
+    /// Waits until all of a flight has come back. A client that confirms nothing of it for long is given up: what it has not
+    /// sent comes back, and the next flight goes with another one.
+    async fn await_landing(&self, client: &Arc<Client>, flight: &Flight) {
+        let landed = flight.landed.notified();
+        tokio::pin!(landed);
+        let mut left = flight.left.load(Ordering::Acquire);
+        let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if tokio::time::timeout(patience, landed.as_mut()).await.is_ok() {
+                break;
+            }
+            let now = flight.left.load(Ordering::Acquire);
+            if now == left {
+                self.give_up(client, patience);
+                landed.await;
+                return;
+            }
+            left = now;
+        }
+        if patience != PATIENCE_AT_FIRST && Arc::ptr_eq(client, &self.current()) {
+            *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = PATIENCE_AT_FIRST;
+        }
+    }
+
+    /// librdkafka 2.12 may know of no leader of a partition for good, once its broker was out of reach.
+    fn give_up(&self, client: &Arc<Client>, after: Duration) {
+        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, client) {
+            log::warn!("kafka producer: nothing was confirmed for {after:?}: a new one is made");
+            match make(&self.config) {
+                Ok(made) => *current = Arc::new(made),
+                Err(error) => return log::warn!("{error}"),
+            }
+            // A link that is only slow gets more time with each.
+            let longer = (after * 2).min(PATIENCE_AT_LAST);
+            *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = longer;
+        }
+        drop(current);
+        client.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    fn current(&self) -> Arc<Client> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn client(&self) -> Result<Arc<Client>, StoreError> {
-        let client = Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner));
+        let client = self.current();
         let Some((code, why)) = client.client().fatal_error() else { return Ok(client) };
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, &client) {
@@ -109,6 +167,13 @@ pub(super) async fn send_through(
     client: &Arc<Client>,
     records: impl Iterator<Item = Outbound>,
 ) -> Result<(), String> {
+    let flight = launch(client, records).await;
+    flight.landed.notified().await;
+    flight.outcome()
+}
+
+/// Hands records over in their order, up to one that can't be.
+async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -> Arc<Flight> {
     let left = AtomicUsize::new(1);
     let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
     for record in records {
@@ -118,9 +183,7 @@ pub(super) async fn send_through(
         }
     }
     flight.leave();
-    flight.landed.notified().await;
-    let failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-    failure.map_or(Ok(()), Err)
+    flight
 }
 
 async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {

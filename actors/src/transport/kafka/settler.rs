@@ -75,6 +75,8 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
     put_right(&core, &life).await;
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
+    // At least once: settlements whose outputs are on the log, and that are not real.
+    let mut sent: Vec<Settlement> = Vec::new();
     let mut waiting = Vec::new();
     while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
         let mut admitted = Vec::new();
@@ -95,7 +97,7 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
         }
         let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
         let made_real = match life.guarantee {
-            Guarantee::AtLeastOnce => at_least_once::make_real(&core, &life, &settlements).await,
+            Guarantee::AtLeastOnce => at_least_once::make_real(&core, &life, &settlements, &mut sent).await,
             Guarantee::ExactlyOnce => exactly_once::make_real(&core, &life, &settlements).await,
         };
         match made_real {

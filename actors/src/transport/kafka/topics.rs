@@ -13,12 +13,13 @@ use pandaflow::{
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    consumer::{BaseConsumer, Consumer},
+    consumer::Consumer,
     error::{IsError, KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 
 use super::{
+    asking::Asking,
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,
@@ -32,6 +33,9 @@ const TRANSACTION_ENDS: Duration = Duration::from_millis(5);
 const TOLD: Duration = Duration::from_secs(5);
 /// How late a broker ends a transaction whose time is over: by default it looks every 10 s.
 const LATE: Duration = Duration::from_secs(15);
+
+/// How long a client may say that there is no leader before another one is asked.
+const LEADER_SHOULD_BE_KNOWN: Duration = Duration::from_secs(1);
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
@@ -59,10 +63,10 @@ impl From<TopicToCreate> for Wanted {
 
 /// Topics, as far as they have been asked for: their partitions are never fewer later.
 pub(super) struct Topics {
-    client: BaseConsumer<Quiet>,
+    client: Asking,
     quiet: Quiet,
     /// Sees records also where no transaction has committed them.
-    unbound: BaseConsumer<Quiet>,
+    unbound: Asking,
     bootstrap_servers: String,
     admin: AdminClient<Quiet>,
     names: Names,
@@ -78,10 +82,10 @@ impl Topics {
     pub(super) fn new(config: &KafkaConfig, names: Names) -> Result<Self, StoreError> {
         let asking: ClientConfig = config.asking();
         let quiet = Quiet::default();
-        let client = asking.create_with_context(quiet.clone()).map_err(failed("making a client"))?;
+        let client = Asking::new(asking.clone(), quiet.clone())?;
         let mut uncommitted = config.asking();
         uncommitted.set("isolation.level", "read_uncommitted");
-        let unbound = uncommitted.create_with_context(Quiet::default()).map_err(failed("making a client"))?;
+        let unbound = Asking::new(uncommitted, Quiet::default())?;
         let admin = asking.create_with_context(Quiet::default()).map_err(failed("making an admin client"))?;
         Ok(Self {
             client,
@@ -121,6 +125,7 @@ impl Topics {
         self.serve();
         let metadata = self
             .client
+            .get()
             .fetch_metadata(Some(&name), self.timeout)
             .map_err(|error| self.no_answer(&format!("asking for topic {topic}"), &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
@@ -148,6 +153,7 @@ impl Topics {
         self.serve();
         let metadata = self
             .client
+            .get()
             .fetch_metadata(None, self.timeout)
             .map_err(|error| self.no_answer("asking for all topics", &error))?;
         let ours = metadata.topics().iter().filter_map(|found| {
@@ -196,17 +202,18 @@ impl Topics {
         Ok(self.ends_by(&self.client, topic, partition)?.1)
     }
 
-    fn ends_by(
-        &self,
-        client: &BaseConsumer<Quiet>,
-        topic: &TopicName,
-        partition: u32,
-    ) -> Result<(i64, i64), StoreError> {
+    fn ends_by(&self, asking: &Asking, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
         let (name, deadline) = (self.names.topic(topic), Instant::now() + self.timeout);
+        let mut renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
         loop {
+            let client = asking.get();
             match client.fetch_watermarks(&name, number(partition), self.timeout) {
                 Ok(ends) => return Ok(ends),
                 Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    if Instant::now() >= renewal {
+                        asking.renew(&client)?;
+                        renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
+                    }
                     std::thread::sleep(LEADER_COMES);
                 }
                 Err(error) => {
@@ -220,8 +227,8 @@ impl Topics {
     fn serve(&self) {
         // A poll that served something may say that there is nothing.
         for _ in 0..100 {
-            let _ = self.client.poll(Duration::ZERO);
-            let _ = self.unbound.poll(Duration::ZERO);
+            let _ = self.client.get().poll(Duration::ZERO);
+            let _ = self.unbound.get().poll(Duration::ZERO);
         }
     }
 

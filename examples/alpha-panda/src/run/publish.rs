@@ -1,6 +1,7 @@
 //! Publishing the feed: a thread reads and encodes ticks, a task puts them on `market.ticks`, each exactly once.
 
 mod already;
+mod pace;
 mod reader;
 
 use std::{
@@ -14,8 +15,9 @@ use std::{
 
 use pandaflow::{Outgoing, TopicName};
 use pandaflow_actors::{NotPublished, Publisher};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
+pub(super) use self::pace::Pace;
 use self::{already::latest_ids, reader::Reader};
 use super::setup::Opened;
 use crate::feed::FileSummary;
@@ -86,8 +88,8 @@ async fn refuse_changed(opened: &Opened, files: &[FileSummary]) -> Result<(), St
 }
 
 impl FeedPublisher {
-    /// Goes on with the first line of each file that has not been published.
-    pub(super) async fn start(opened: &Opened, files: &[FileSummary]) -> Result<Self, String> {
+    /// Goes on with the first line of each file that has not been published, at this pace.
+    pub(super) async fn start(opened: &Opened, files: &[FileSummary], pace: Pace) -> Result<Self, String> {
         let transport = &*opened.transport;
         refuse_changed(opened, files).await?;
         let sources: Vec<TopicName> = files.iter().map(source_name).collect();
@@ -108,13 +110,14 @@ impl FeedPublisher {
             published,
             sources: sources.clone(),
             latest,
+            batch: pace.batch(),
             shared: shared.clone(),
         };
         let spawned = thread::Builder::new().name("alpha-panda-feed".into()).spawn(move || reader.run(&send));
         if let Err(error) = spawned {
             shared.fail(format!("the feed's thread can't be started: {error}"));
         }
-        let task = tokio::task::spawn_local(publish(publisher, sources, receive, shared.clone()));
+        let task = tokio::task::spawn_local(publish(publisher, sources, receive, pace, shared.clone()));
         Ok(Self { shared, before, task: Mutex::new(Some(task)) })
     }
 
@@ -155,14 +158,20 @@ async fn publish(
     mut publisher: Publisher,
     sources: Vec<TopicName>,
     mut batches: mpsc::Receiver<Ticks>,
+    pace: Pace,
     shared: Arc<Shared>,
 ) {
     let before = shared.published.load(Ordering::Relaxed);
+    let (began, mut handed_over) = (Instant::now(), 0);
     loop {
         let batch = batches.recv().await;
         let ended = batch.is_none();
         let published = match batch {
-            Some((ticks, counts)) => publisher.publish(ticks, sources.iter().cloned().zip(counts)).await,
+            Some((ticks, counts)) => {
+                tokio::time::sleep_until(began + pace.due(handed_over)).await;
+                handed_over += counts.iter().sum::<u64>();
+                publisher.publish(ticks, sources.iter().cloned().zip(counts)).await
+            }
             None => publisher.flush().await,
         };
         let published = insist(&mut publisher, published, &shared).await;

@@ -7,7 +7,7 @@ use pandaflow_actors::{Signals, cli};
 use super::{
     LOOK_EVERY,
     progress::Progress,
-    publish::FeedPublisher,
+    publish::{FeedPublisher, Pace},
     setup::{Opened, Setup, check, unless_stopped, with_signals},
 };
 use crate::arguments::FeedOptions;
@@ -29,7 +29,7 @@ async fn go(options: &FeedOptions, signals: &Signals) -> Result<ExitCode, String
     setup.program.create_topics(&**transport).await.map_err(|error| error.to_string())?;
     let lines = files.iter().map(|file| file.lines).sum();
     let mut progress = Progress::new(lines);
-    let publisher = FeedPublisher::start(&opened, &files).await?;
+    let publisher = FeedPublisher::start(&opened, &files, Pace::of(options.rate)).await?;
     let error = loop {
         tokio::select! {
             () = signals.first() => break None,

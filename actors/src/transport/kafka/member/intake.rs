@@ -75,7 +75,14 @@ impl Work {
                 bell.ring();
             });
             let astray = VecDeque::new();
-            let channel = Channel { topic: self.topic(input), queue, filled, astray, next: Offset::ZERO };
+            let channel = Channel {
+                topic: self.topic(input),
+                queue,
+                filled,
+                astray,
+                next: Offset::ZERO,
+                heard: Instant::now(),
+            };
             self.loose.insert((partition, input), channel);
         }
         if let Err(error) = take_over(&consumer, list) {
@@ -185,6 +192,7 @@ impl Work {
                 channel.forget(progress.next);
             }
             channel.next = progress.next;
+            channel.heard = Instant::now();
         }
         let committer = Committer::Member(Arc::clone(&self.notes.commits));
         let acquired = self.core.owners.begin(&self.core, &self.request.group, found, guarantee, committer);

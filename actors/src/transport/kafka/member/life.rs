@@ -12,6 +12,7 @@ impl Work {
         match note {
             Note::Restart(partition, reply) => self.restart(partition, reply),
             Note::Found(wanted, found) => self.found(wanted, found),
+            Note::Heard(answer) => self.heard(answer),
             Note::Released(partition, epoch) => self.released(partition, epoch),
             Note::Close if self.closing => {}
             Note::Close => {

@@ -1,16 +1,17 @@
 //! Notes to a member's thread.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use pandaflow::{
-    Epoch, Partition,
+    Epoch, Offset, Partition,
     ports::{Demand, Owner, StoreError},
 };
 use tokio::sync::oneshot;
 
+use super::{silence::Silent, work::Place};
 use crate::transport::kafka::{acquire::Found, bell::Bell, core::Core, desk::Desk};
 
 /// What the thread is told.
@@ -21,6 +22,8 @@ pub(super) enum Note {
     Found(Vec<(Partition, u64)>, Result<Vec<Found>, StoreError>),
     /// An owner has drained and let go.
     Released(Partition, Epoch),
+    /// What the log has of partitions that gave nothing for a while.
+    Heard(Result<(Option<Silent>, BTreeMap<Place, (Offset, i64)>), StoreError>),
     /// Give everything back and leave.
     Close,
 }

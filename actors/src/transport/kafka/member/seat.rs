@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pandaflow::{
@@ -32,6 +32,8 @@ pub(super) struct Channel {
     pub(super) astray: VecDeque<Record>,
     /// The first offset that has not been delivered.
     pub(super) next: Offset,
+    /// When records last came, or the partition was given to us.
+    pub(super) heard: Instant,
 }
 
 impl Channel {
@@ -140,6 +142,7 @@ impl Seat {
                 }
             }
             if !records.is_empty() {
+                channel.heard = Instant::now();
                 wants.take(records.len(), records.iter().map(Record::size).sum());
                 return Some(Batch { epoch: owner.epoch, partition: self.partition, input, records });
             }

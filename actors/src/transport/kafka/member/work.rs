@@ -25,6 +25,7 @@ use super::{
     drain::Revocation,
     notes::Notes,
     seat::{Channel, Seat},
+    silence::Silence,
 };
 use crate::transport::kafka::{
     commits::{DeskThread, Standing},
@@ -39,12 +40,16 @@ const NAP: Duration = Duration::from_millis(100);
 /// The first and the longest wait before a client that failed for good is made anew.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// How long a client has to live before the next one that fails counts as the first.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+
 /// The consumer, and what it calls back.
 pub(super) struct Client {
     pub(super) consumer: Arc<BaseConsumer<MemberContext>>,
     pub(super) callbacks: Arc<Callbacks>,
     rung: Arc<AtomicBool>,
     commits: DeskThread,
+    made: Instant,
 }
 
 /// A partition of a topic that is ours, with or without the others of its number.
@@ -73,6 +78,7 @@ pub(super) struct Work {
     pub(super) closing: bool,
     /// The client has failed for good.
     pub(super) broken: Option<String>,
+    pub(super) silence: Silence,
     backoff: Duration,
     complained: Option<RDKafkaErrorCode>,
 }
@@ -101,6 +107,7 @@ impl Work {
             seat_numbers: 0,
             closing: false,
             broken: None,
+            silence: Silence::default(),
             backoff: Duration::ZERO,
             complained: None,
         };
@@ -132,7 +139,7 @@ impl Work {
                 Setup::member(&self.core, &self.request.group).start(desk, committing)?
             }
         };
-        Ok(Client { consumer, callbacks, rung, commits })
+        Ok(Client { consumer, callbacks, rung, commits, made: Instant::now() })
     }
 
     /// How often the effects of the owners become real.
@@ -166,6 +173,7 @@ impl Work {
         self.poll();
         self.end_drains();
         self.retry_look_ups();
+        self.watch_silence();
         self.deliver()
     }
 
@@ -233,6 +241,9 @@ impl Work {
 
     fn rebuild(&mut self, why: &str) {
         log::warn!("kafka consumer of {}: failed for good ({why}): it is made anew", self.request.group);
+        if self.client.as_ref().is_some_and(|client| client.made.elapsed() > GOOD_FOR) {
+            self.backoff = Duration::ZERO;
+        }
         self.lose_all();
         self.notes.commits.give_back(&NotCommitted::Retry(format!("the client failed: {why}")));
         self.leave();

@@ -14,11 +14,33 @@ use crate::transport::kafka::{
     owners::Life,
 };
 
-pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
-    let first = effects(core, life, settlements).await?;
+/// Makes settlements real. Those in `sent` come first, tried again: their outputs and dead letters are on the log already,
+/// and going out once more they would be there twice.
+pub(super) async fn make_real(
+    core: &Arc<Core>,
+    life: &Life,
+    settlements: &[&Settlement],
+    sent: &mut Vec<Settlement>,
+) -> Result<(), Why> {
+    let again = settlements.iter().zip(&*sent).take_while(|(settlement, sent)| **settlement == *sent).count();
+    let first = effects(core, life, &settlements[again..]).await?;
     if !first.is_empty() {
         core.producer.send(first.into_iter()).await.map_err(retry)?;
     }
+    let real = keep(core, life, settlements).await;
+    match &real {
+        Ok(()) if again == settlements.len() => drop(sent.drain(..again)),
+        Ok(()) => sent.clear(),
+        Err(_) if again < settlements.len() => {
+            *sent = settlements.iter().map(|settlement| (*settlement).clone()).collect();
+        }
+        Err(_) => {}
+    }
+    real
+}
+
+/// What comes after the outputs: states, marks, offsets.
+async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     let (records, entries) = changes(core, life, settlements).await?;
     if !records.is_empty() {
         held(life)?;

@@ -6,7 +6,7 @@ use pandaflow::{EventId, Outgoing, Timestamp, TopicName};
 use tokio::sync::mpsc;
 
 use super::{
-    BATCH, Shared, Ticks,
+    Shared, Ticks,
     already::{Already, Latest},
 };
 use crate::feed::{Feed, FeedTick, FileSummary};
@@ -21,6 +21,8 @@ pub(super) struct Reader {
     pub(super) sources: Vec<TopicName>,
     /// The latest tick of each instrument on the log, where that may be ahead of what is known to be published.
     pub(super) latest: Latest,
+    /// Ticks that are published together, at most.
+    pub(super) batch: usize,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -37,8 +39,8 @@ impl Reader {
         let mut already = Already::look(&mut feed, &self.latest, |tick| self.id(tick))?;
         let mut feed = already.take_looked_at().into_iter().map(Ok).chain(feed);
         loop {
-            let (mut ticks, mut counts) = (Vec::with_capacity(BATCH), vec![0; self.files.len()]);
-            for tick in feed.by_ref().take(BATCH) {
+            let (mut ticks, mut counts) = (Vec::with_capacity(self.batch), vec![0; self.files.len()]);
+            for tick in feed.by_ref().take(self.batch) {
                 let tick = tick.map_err(|error| error.to_string())?;
                 counts[tick.file] += 1;
                 if !already.is_there(&tick) {

@@ -1,0 +1,107 @@
+//! What goes wrong, and when: made of a seed alone, so that the same seed makes the same trouble.
+
+use std::{collections::BTreeMap, process::Child, time::Duration};
+
+use pandaflow_tests::{Chance, Processes, Servers};
+
+/// One thing that goes wrong, or is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Action {
+    Kill(usize),
+    Restart(usize),
+    HoldStill(usize),
+    LetGoOn(usize),
+    KillServer(&'static str),
+    StartServer(&'static str),
+    PauseServer(&'static str),
+    ResumeServer(&'static str),
+}
+
+/// Whom it is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Victim {
+    Process(usize),
+    Server(&'static str),
+}
+
+/// Trouble for as long: every 2 to 5 seconds something begins to go wrong. By time, from the beginning.
+pub(crate) fn schedule(chance: &mut Chance, length: Duration, processes: usize) -> Vec<(Duration, Action)> {
+    let mut actions = Vec::new();
+    let mut well_from: BTreeMap<Victim, Duration> = BTreeMap::new();
+    let mut at = Duration::ZERO;
+    loop {
+        at += Duration::from_millis(2_000 + chance.below(3_001));
+        if at >= length {
+            break;
+        }
+        // Whoever has trouble already has enough of it.
+        let (victim, begins, ends, lasts) = loop {
+            let trouble = draw(chance, processes);
+            if well_from.get(&trouble.0).is_none_or(|well| *well <= at) {
+                break trouble;
+            }
+        };
+        well_from.insert(victim, at + lasts + Duration::from_secs(1));
+        actions.push((at, begins));
+        actions.push((at + lasts, ends));
+    }
+    actions.sort();
+    actions
+}
+
+fn draw(chance: &mut Chance, processes: usize) -> (Victim, Action, Action, Duration) {
+    let process = usize::try_from(chance.below(processes as u64)).expect("it is a small number");
+    let (kind, length) = (chance.below(8), Duration::from_millis(chance.below(3_000)));
+    let (of_process, redis, kafka) =
+        (Victim::Process(process), Victim::Server("redis"), Victim::Server("kafka"));
+    match kind {
+        0..=2 => (of_process, Action::Kill(process), Action::Restart(process), length),
+        3 | 4 => (of_process, Action::HoldStill(process), Action::LetGoOn(process), Duration::from_secs(10)),
+        5 => (redis, Action::KillServer("redis"), Action::StartServer("redis"), length),
+        6 => (kafka, Action::KillServer("kafka"), Action::StartServer("kafka"), length),
+        _ => {
+            let lasts = Duration::from_secs(2) + 2 * length;
+            (kafka, Action::PauseServer("kafka"), Action::ResumeServer("kafka"), lasts)
+        }
+    }
+}
+
+/// Servers that are on their way back.
+#[derive(Default)]
+pub(crate) struct Returning(BTreeMap<&'static str, Child>);
+
+impl Returning {
+    /// Waits until a server is back that was started.
+    pub(crate) fn wait_for(&mut self, server: &str) {
+        if let Some(mut start) = self.0.remove(server) {
+            assert!(start.wait().is_ok_and(|status| status.success()), "{server} doesn't start");
+        }
+    }
+
+    pub(crate) fn wait_for_all(&mut self) {
+        while let Some(server) = self.0.keys().next().copied() {
+            self.wait_for(server);
+        }
+    }
+}
+
+impl Action {
+    pub(crate) fn perform(self, processes: &mut Processes, servers: &Servers, returning: &mut Returning) {
+        match self {
+            Self::Kill(number) => processes.kill(number),
+            Self::Restart(number) => processes.restart(number),
+            Self::HoldStill(number) => processes.signal(number, "STOP"),
+            Self::LetGoOn(number) => processes.signal(number, "CONT"),
+            Self::StartServer(server) => drop(returning.0.insert(server, servers.begin("start", server))),
+            Self::KillServer(server) => {
+                returning.wait_for(server);
+                servers.run("kill", server);
+            }
+            Self::PauseServer(server) => {
+                returning.wait_for(server);
+                servers.run("pause", server);
+            }
+            Self::ResumeServer(server) => servers.run("resume", server),
+        }
+    }
+}
