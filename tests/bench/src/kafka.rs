@@ -21,7 +21,7 @@ use self::{
 use crate::{
     BenchError,
     delay::bound,
-    options::{BrokerOptions, Dedup, Guarantee, Ordering},
+    options::{BrokerOptions, Dedup, Ordering},
     report::{Report, median},
     stage::Shape,
     usage::Spent,
@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) outputs: TopicName,
     /// Where ids that were seen are kept, if anywhere.
     pub(crate) dedup: Dedup,
+    /// How often outputs become real.
+    pub(crate) guarantee: pandaflow::Guarantee,
     /// What the names of groups begin with.
     pub(crate) group: String,
     pub(crate) shape: Shape,
@@ -46,15 +48,13 @@ impl Stage {
         let bootstrap = broker.bootstrap.as_deref().ok_or(BenchError::Options(
             "a broker is needed: --bootstrap 127.0.0.1:9092, say; examples/servers/servers up starts one",
         ))?;
-        if broker.guarantee == Guarantee::ExactlyOnce {
-            return Err(BenchError::Options("exactly-once is not there yet: leave --guarantee out"));
-        }
         let topic = broker.topic.clone().unwrap_or_else(|| format!("bench.{workload}"));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             bootstrap: bootstrap.into(),
             outputs: TopicName::new(&format!("{topic}.outputs")),
             dedup: broker.dedup,
+            guarantee: broker.guarantee.into(),
             topic: TopicName::new(&topic),
             group: broker.group.clone().unwrap_or_else(|| format!("bench-{}", now.as_millis())),
             shape: Shape::on_broker(workload, &broker.options),
@@ -101,6 +101,8 @@ async fn transform(stage: &Stage, once: bool) -> Result<Report, BenchError> {
         } else {
             ours::run(stage, round, ledger, Booking, false).await?
         };
+        let written = stage.clone();
+        blocking(move || fill::check_outputs(&written)).await?;
         let plain = stage.clone();
         rounds.add(ours, blocking(move || plain::transform(&plain, round)).await?)?;
     }

@@ -72,6 +72,15 @@ pub enum Guarantee {
     ExactlyOnce,
 }
 
+impl From<Guarantee> for pandaflow::Guarantee {
+    fn from(guarantee: Guarantee) -> Self {
+        match guarantee {
+            Guarantee::AtLeastOnce => Self::AtLeastOnce,
+            Guarantee::ExactlyOnce => Self::ExactlyOnce,
+        }
+    }
+}
+
 /// Where ids that were seen are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Dedup {

@@ -75,11 +75,16 @@ fn broker() -> Option<String> {
 #[test]
 fn workloads_on_a_broker_tell_their_rates_beside_loops_by_hand() {
     let Some(broker) = broker() else { return };
-    for (workload, dedup) in
-        [("consume", "none"), ("consume", "redis"), ("transform", "memory"), ("delay", "memory")]
-    {
-        let topic = format!("bench-test-{workload}-{dedup}-{}", std::process::id());
+    for (workload, dedup, guarantee) in [
+        ("consume", "none", "at-least-once"),
+        ("consume", "redis", "at-least-once"),
+        ("transform", "memory", "at-least-once"),
+        ("transform", "memory", "exactly-once"),
+        ("delay", "memory", "at-least-once"),
+    ] {
+        let topic = format!("bench-test-{workload}-{dedup}-{guarantee}-{}", std::process::id());
         let place = ["--bootstrap", &broker, "--topic", &topic, "--fill", "--dedup", dedup];
+        let place = [&place[..], &["--guarantee", guarantee]].concat();
         let size = ["--n", "2000", "--keys", "50", "--rounds", "1", "--work", "0ms..0ms"];
         let size = if workload == "delay" {
             ["--n", "40", "--keys", "5", "--rounds", "1", "--work", "0ms..2ms"]

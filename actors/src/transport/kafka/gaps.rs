@@ -21,8 +21,8 @@ use rdkafka::{
 
 use super::{core::Core, failure::failed, quiet::Quiet, topics::number};
 
-/// Whoever is further behind than that is behind, unless it does not move.
-const SURELY: u64 = 1_000;
+/// Whoever is further behind than that is behind, unless it does not move: looking takes some milliseconds.
+const SURELY: u64 = 64;
 
 /// A partition of a topic.
 type Place = (TopicName, Partition);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use pandaflow::{Outgoing, partition_of};
+use pandaflow::{Guarantee, Outgoing, partition_of};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, Producer},
 };
@@ -83,6 +84,23 @@ pub(crate) fn settle(producer: &BaseProducer) {
     while producer.in_flight_count() > 0 {
         producer.poll(Duration::from_millis(1));
     }
+}
+
+/// That all outputs are there, and whether transactions wrote them: the end of each takes an offset.
+pub(crate) fn check_outputs(stage: &Stage) -> Result<(), BenchError> {
+    let consumer: BaseConsumer = stage.client().set("isolation.level", "read_uncommitted").create()?;
+    let mut written = 0;
+    for partition in 0..i32::try_from(stage.shape.partitions).unwrap_or(i32::MAX) {
+        written += consumer.fetch_watermarks(stage.outputs.as_str(), partition, PATIENCE)?.1;
+    }
+    let n = i64::try_from(stage.shape.n).unwrap_or(i64::MAX);
+    if written < n || (stage.guarantee == Guarantee::ExactlyOnce && written == n) {
+        let (outputs, guarantee) = (&stage.outputs, stage.guarantee);
+        return Err(BenchError::Differs(format!(
+            "{outputs} ends at {written} after {n} outputs, {guarantee}"
+        )));
+    }
+    Ok(())
 }
 
 impl Stage {

@@ -62,7 +62,8 @@ pub(crate) async fn run<P: StreamProcessor>(
     measures_latency: bool,
 ) -> Result<Ours, BenchError> {
     let shape = stage.shape;
-    let config = KafkaConfig::new(&stage.bootstrap, dedup(stage.dedup)?);
+    let config =
+        KafkaConfig { guarantee: stage.guarantee, ..KafkaConfig::new(&stage.bootstrap, dedup(stage.dedup)?) };
     let transport: Arc<dyn Transport> = Arc::new(KafkaTransport::new(config)?);
     let shared = ledger.clone();
     let program = Program::new()

@@ -46,7 +46,9 @@ impl Client {
     /// Makes a producer and fences whoever had its name before; what that one left open is ended. Blocks.
     pub(super) fn begin(setup: &Setup) -> Result<Self, StoreError> {
         let producer = producer::make(&setup.config)?;
-        producer.init_transactions(setup.timeout).map_err(failed("beginning transactions"))?;
+        // It waits for the end of what was left open.
+        let patience = setup.request_timeout.max(setup.timeout);
+        producer.init_transactions(patience).map_err(failed("beginning transactions"))?;
         let runtime = setup.runtime.clone();
         Ok(Self { producer: Arc::new(producer), timeout: setup.timeout, runtime })
     }
