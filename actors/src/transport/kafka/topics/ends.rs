@@ -79,6 +79,10 @@ impl Topics {
                 Ok(ends) => return Ok(ends),
                 Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
                     std::thread::sleep(LEADER_COMES);
+                    // What the client has heard of the topic once, it believes for minutes.
+                    if let Err(error) = client.fetch_metadata(Some(&name), self.timeout) {
+                        log::debug!("kafka: asking for topic {topic}: {error}");
+                    }
                 }
                 Err(error) => {
                     return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
