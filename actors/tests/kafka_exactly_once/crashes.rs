@@ -186,7 +186,8 @@ async fn what_a_processor_declares_goes_before_what_is_set() {
     );
 }
 
-/// A command that makes the broker hang for longer than transactions may take, and go on.
+/// A command that makes the broker hang for longer than the second that transactions may take here, and go on; but not for so
+/// long that it falls out with its controller, from which it takes minutes to recover.
 const HANG: &str = "PANDAFLOW_TEST_KAFKA_HANG";
 
 /// Transactions run out of time in every step, commits have no answer: what became real is found out.
@@ -199,13 +200,14 @@ async fn a_broker_that_hangs_again_and_again_is_survived() {
         return;
     };
     for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
-        let config = config(&broker, protocol);
+        let second = Duration::from_secs(1);
+        let config = KafkaConfig { transaction_timeout: second, ..config(&broker, protocol) };
         // Its feed has no time to run out of.
         let feed = KafkaConfig { guarantee: Guarantee::AtLeastOnce, ..config.clone() };
         let mut shop = Shop::open(&feed).await;
         let member = Member::start(&config, &Journal::default());
         let mut published = 0;
-        for _ in 0..4 {
+        for _ in 0..8 {
             let command = command.clone();
             let hung =
                 std::thread::spawn(move || Command::new("sh").args(["-c", &command]).status().unwrap());

@@ -82,6 +82,10 @@ impl Topics {
                         renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
                     }
                     std::thread::sleep(LEADER_COMES);
+                    // What the client has heard of the topic once, it believes for minutes.
+                    if let Err(error) = client.fetch_metadata(Some(&name), self.timeout) {
+                        log::debug!("kafka: asking for topic {topic}: {error}");
+                    }
                 }
                 Err(error) => {
                     return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
