@@ -26,6 +26,7 @@ use rdkafka::{
     consumer::BaseConsumer,
 };
 
+pub(crate) use self::config::client_properties;
 use self::listener::Listener;
 pub use self::{
     config::{admin_config, consumer_config, producer_config},

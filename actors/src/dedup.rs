@@ -21,7 +21,8 @@ use pandaflow::{Classify, ErrorClass, ports::StoreError};
 
 use crate::mailbox::MailboxError;
 
-/// What holds while the dedup store is down.
+/// What holds while the dedup store is down. Where marks are not settled with everything else but written to the store, as on
+/// Kafka, settlements go on without it only over [`DeferredMarks`](crate::transport::DeferredMarks).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenDown {
     /// Calls fail; tasks try again and take in nothing meanwhile, and readiness says so. The default.
@@ -29,8 +30,8 @@ pub enum WhenDown {
     Pause,
     /// Every event counts as fresh: duplicates are handled again. Each is counted.
     Bypass,
-    /// A memory of this process answers, of as many ids; 100,000 by default. It doesn't know what was seen
-    /// before the store went down, or by other processes. When every one of its ids is being handled, claims fail.
+    /// A memory of this process answers, of as many ids; 100,000 by default. Of the time before the store went down it
+    /// knows what is being handled still, and of other processes nothing. When every one of its ids is being handled, claims fail.
     Local {
         /// Ids kept at most.
         capacity: usize,

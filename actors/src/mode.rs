@@ -5,6 +5,8 @@ use std::{path::Path, sync::Arc};
 use clap::ValueEnum;
 #[cfg(feature = "kafka")]
 use pandaflow::ports::{DedupStore, StoreError};
+#[cfg(all(feature = "kafka", feature = "redis"))]
+use pandaflow::settings::WhenStoreIsDown;
 use pandaflow::{ports::Transport, settings::Settings};
 
 use crate::{
@@ -91,16 +93,26 @@ async fn open_kafka(program: &Program, settings: &Settings) -> Result<Arc<dyn Tr
     Ok(Arc::new(KafkaTransport::new(config)?))
 }
 
-/// Where ids that were seen are kept: on Redis, for all processes. It has to answer at start.
+/// Where ids that were seen are kept: on Redis, for all processes. It has to answer at start; later, unless the settings say to
+/// wait for it, settlements go on without it.
 #[cfg(all(feature = "kafka", feature = "redis"))]
 async fn dedup(settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
-    use crate::transport::redis::{RedisConfig, RedisDedupStore};
+    use crate::transport::{
+        DeferredMarks,
+        redis::{RedisConfig, RedisDedupStore},
+    };
     let mut config = RedisConfig::from(&settings.redis);
     let prefix = settings.kafka.prefix.as_deref().unwrap_or_default();
     config.key_prefix.insert_str(0, prefix);
     let store = RedisDedupStore::open(&config).map_err(ModeError::Redis)?;
     store.check().await.map_err(ModeError::Redis)?;
-    Ok(Arc::new(store))
+    let store: Arc<dyn DedupStore> = Arc::new(store);
+    match settings.dedup.when_store_is_down {
+        WhenStoreIsDown::Pause => Ok(store),
+        WhenStoreIsDown::Bypass | WhenStoreIsDown::Local => {
+            Ok(Arc::new(DeferredMarks::over(store, settings.dedup.local_capacity)?))
+        }
+    }
 }
 
 /// Where ids that were seen are kept: in this process's memory alone, which is too little where several share the work.

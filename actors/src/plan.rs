@@ -1,5 +1,7 @@
 //! The plan of a program: which processors run in which namespace, on which topics. Pure, and checked as a whole.
 
+mod walls;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -187,6 +189,7 @@ impl Outline {
                 ));
             }
         }
+        faults.extend(self.breaches(processors));
         for spec in self.topics.iter().filter(|spec| spec.partitions == 0) {
             faults.push(format!("topic {} has no partitions: give it 1 at least", spec.name));
         }

@@ -1,5 +1,7 @@
 //! Transports: where events lie, and where effects become real.
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod deferred_marks;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(feature = "kafka")]
@@ -20,3 +22,6 @@ mod headers_codec;
 mod held;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod side_thread;
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub use deferred_marks::DeferredMarks;

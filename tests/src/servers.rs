@@ -8,6 +8,19 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// What a variable says of the servers that run already, such as `PANDAFLOW_TEST_KAFKA`. `None` if it is not set: then this
+/// machine has none, and the test is skipped and says so.
+#[must_use]
+pub fn given(variable: &str) -> Option<String> {
+    let value = env::var(variable).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        // A test's outcome does not depend on whether anybody reads this.
+        let _ = writeln!(io::stderr(), "{test} is skipped: {variable} is not set; tests/run sets it");
+    }
+    value
+}
+
 /// A set of servers in a folder of its own; deleted at the end.
 #[derive(Debug)]
 pub struct Servers {
@@ -21,12 +34,7 @@ impl Servers {
     /// If no folder can be made.
     #[must_use]
     pub fn where_given(variable: &str) -> Option<Self> {
-        if env::var_os(variable).is_none() {
-            let test = std::thread::current().name().unwrap_or_default().to_owned();
-            // A test's outcome does not depend on whether anybody reads this.
-            let _ = writeln!(io::stderr(), "{test} is skipped: {variable} is not set; tests/run sets it");
-            return None;
-        }
+        given(variable)?;
         let servers = Self { folder: tempfile::tempdir().expect("a folder can be made") };
         servers.share_jars();
         Some(servers)

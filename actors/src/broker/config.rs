@@ -1,5 +1,7 @@
 //! The settings of KAFKA as a client takes them.
 
+use std::collections::BTreeMap;
+
 use pandaflow::settings::{
     Kafka, KafkaProperties, Problem, SaslMechanism, SecurityProtocol, Settings, SettingsErrors,
 };
@@ -31,10 +33,24 @@ pub fn admin_config(settings: &Settings) -> Result<ClientConfig, BrokerError> {
     config(settings, settings.kafka_properties.of_all())
 }
 
+/// What [`admin_config`] is made of. A `ClientConfig` gives its secrets back to nobody, so it can't be made of another.
+pub(crate) fn client_properties(settings: &Settings) -> Result<BTreeMap<String, String>, BrokerError> {
+    properties(settings, settings.kafka_properties.of_all())
+}
+
 fn config<'a>(
     settings: &Settings,
-    properties: impl Iterator<Item = (&'static str, &'a str)>,
+    passed: impl Iterator<Item = (&'static str, &'a str)>,
 ) -> Result<ClientConfig, BrokerError> {
+    let mut config = ClientConfig::new();
+    config.extend(properties(settings, passed)?);
+    Ok(config)
+}
+
+fn properties<'a>(
+    settings: &Settings,
+    passed_through: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Result<BTreeMap<String, String>, BrokerError> {
     let kafka = &settings.kafka;
     // Those of all clients, so that whichever is made first tells everything.
     let passed = settings.kafka_properties.of_consumers().chain(settings.kafka_properties.of_producers());
@@ -42,15 +58,13 @@ fn config<'a>(
     if !problems.is_empty() {
         return Err(BrokerError::Settings(SettingsErrors::new(problems)));
     }
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", kafka.brokers())
-        .set("client.id", &kafka.client_id)
-        .set("security.protocol", kafka.security_protocol.as_str())
-        // What is missing is said to be missing, and not made with whatever the broker's defaults are.
-        .set("allow.auto.create.topics", "false");
     let path = |path: &std::path::PathBuf| path.display().to_string();
-    for (name, value) in [
+    let all = [
+        ("bootstrap.servers", Some(kafka.brokers())),
+        ("client.id", Some(kafka.client_id.clone())),
+        ("security.protocol", Some(kafka.security_protocol.as_str().to_owned())),
+        // What is missing is said to be missing, and not made with whatever the broker's defaults are.
+        ("allow.auto.create.topics", Some("false".to_owned())),
         ("sasl.mechanism", kafka.sasl_mechanism.map(|mechanism| mechanism.as_str().to_owned())),
         ("sasl.username", kafka.sasl_username.clone()),
         ("sasl.password", secret(kafka.sasl_password.reveal())),
@@ -58,15 +72,10 @@ fn config<'a>(
         ("ssl.certificate.location", kafka.ssl_certificate_location.as_ref().map(path)),
         ("ssl.key.location", kafka.ssl_key_location.as_ref().map(path)),
         ("ssl.key.password", secret(kafka.ssl_key_password.reveal())),
-    ] {
-        if let Some(value) = value {
-            config.set(name, value);
-        }
-    }
-    for (name, value) in properties {
-        config.set(name, value);
-    }
-    Ok(config)
+    ];
+    let set = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let passed_through = passed_through.map(|(name, value)| (name, value.to_owned()));
+    Ok(set.chain(passed_through).map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn secret(text: &str) -> Option<String> {

@@ -28,12 +28,27 @@ pub enum BrokerError {
     Refused(String),
 }
 
+/// Files that librdkafka reads when a client is made, and the settings that name them.
+const FILES: [(&str, &str); 3] = [
+    ("ssl.ca.location", "KAFKA__SSL_CA_LOCATION"),
+    ("ssl.certificate.location", "KAFKA__SSL_CERTIFICATE_LOCATION"),
+    ("ssl.key.location", "KAFKA__SSL_KEY_LOCATION (or KAFKA__SSL_KEY_PASSWORD)"),
+];
+
 /// What was heard of a client, and what it means.
 type Heard = [(Option<RDKafkaErrorCode>, String)];
 
 impl BrokerError {
     pub(super) fn client(error: &KafkaError) -> Self {
-        Self::Client(error.to_string())
+        let said = error.to_string();
+        let named = FILES.iter().find(|(property, _)| said.contains(property));
+        named.map_or_else(
+            || Self::Client(said.clone()),
+            |(_, setting)| Self::Reach {
+                setting,
+                what: format!("{said}; it names a file in PEM form that this program may read"),
+            },
+        )
     }
 
     /// A question that was answered with an error.
@@ -70,9 +85,18 @@ impl BrokerError {
     /// Time is over.
     pub(super) fn unreached(servers: &str, timeout: Duration, heard: &Heard, error: &KafkaError) -> Self {
         let waited = timeout.show();
-        let reason = heard.last().map_or_else(|| error.to_string(), |(_, reason)| short(reason));
+        let all_down =
+            |(code, _): &(Option<RDKafkaErrorCode>, String)| *code == Some(RDKafkaErrorCode::AllBrokersDown);
+        let reason = heard.iter().rev().find(|one| !all_down(one));
+        // Connections that were made and closed again, of which the client does not always tell.
+        let without_a_word = reason.is_none() && heard.iter().any(all_down);
+        let reason = match reason {
+            Some((_, reason)) => short(reason),
+            None if without_a_word => "each connection was closed again".into(),
+            None => error.to_string(),
+        };
         // A listener that wants TLS or a name closes the connection of whoever comes without.
-        let closed = reason.contains("security.protocol") || reason.contains("isconnected");
+        let closed = without_a_word || reason.contains("security.protocol") || reason.contains("isconnected");
         let (setting, advice) = if closed {
             (
                 "KAFKA__SECURITY_PROTOCOL",
@@ -103,7 +127,10 @@ fn hopeless(code: Option<RDKafkaErrorCode>, reason: &str) -> Option<(&'static st
         || reason.contains("self signed")
     {
         "KAFKA__SSL_CA_LOCATION"
-    } else if reason.contains("wrong version number") || reason.contains("packet length too long") {
+    } else if reason.contains("wrong version number")
+        || reason.contains("packet length too long")
+        || reason.contains("PLAINTEXT broker listener")
+    {
         "KAFKA__SECURITY_PROTOCOL"
     } else if code == Some(RDKafkaErrorCode::Authentication) || reason.contains("SASL authentication error") {
         "KAFKA__SASL_PASSWORD (or KAFKA__SASL_USERNAME)"
@@ -151,6 +178,12 @@ mod tests {
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A00010B:SSL routines::wrong version number",
                 "KAFKA__SECURITY_PROTOCOL",
             ),
+            (
+                Some(RDKafkaErrorCode::SSL),
+                "ssl://h:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT \
+                 broker listener?",
+                "KAFKA__SECURITY_PROTOCOL",
+            ),
         ] {
             let error = BrokerError::hopeless("h:1", &[(code, reason.into())]);
             assert!(
@@ -162,6 +195,22 @@ mod tests {
             BrokerError::hopeless("h:1", &[(None, "Connect to h failed: Connection refused".into())]),
             None
         );
+    }
+
+    #[test]
+    fn connections_that_are_closed_without_a_word_lead_to_the_protocol() {
+        let heard = [(Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down".to_owned())];
+        let error = BrokerError::unreached("h:1", Duration::from_secs(1), &heard, &KafkaError::Canceled);
+        let told = error.to_string();
+        let begin = "KAFKA__SECURITY_PROTOCOL: no answer from h:1 within 1s (KAFKA__TIMEOUT): each connection was closed again";
+        assert!(told.starts_with(begin), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_the_client_cannot_read_leads_to_its_setting() {
+        let said = KafkaError::ClientCreation("ssl.ca.location failed: No such file or directory".into());
+        let told = BrokerError::client(&said).to_string();
+        assert!(told.starts_with("KAFKA__SSL_CA_LOCATION: "), "{told}");
     }
 
     #[test]

@@ -64,9 +64,11 @@ impl ClientContext for Listener {
 
     fn error(&self, error: KafkaError, reason: &str) {
         log::debug!(target: "librdkafka", "{error}: {reason}");
-        // Said over and over while nothing is reached; the reasons would be lost among it.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.hear(error.rdkafka_error_code(), reason);
+        // Said over and over while nothing is reached; the reasons would be lost among it, so it is kept once.
+        let code = error.rdkafka_error_code();
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || !self.has_heard(RDKafkaErrorCode::AllBrokersDown)
+        {
+            self.hear(code, reason);
         }
     }
 }

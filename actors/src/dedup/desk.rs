@@ -84,7 +84,7 @@ impl Desk {
                 undone.map(|claim| store.release(claim.owner, fresh(&claim.ids, &verdicts)))
             };
             match self.ask(turn, |store| store.claim(asked), undo).await {
-                Ok(verdicts) => return Ok(self.local.borrow().correct(&claim, verdicts)),
+                Ok(verdicts) => return Ok(self.correct(&claim, verdicts)),
                 Err(error) if self.config.when_down == WhenDown::Pause => return Err(error),
                 Err(_) => {}
             }
@@ -135,6 +135,17 @@ impl Desk {
         self.local.borrow_mut().fence(&group, &owner);
         let Some(turn) = turn else { return Ok(()) };
         self.unless_stood_in_for(self.ask(turn, |store| store.fence(group, owner), |_, ()| None).await)
+    }
+
+    /// What the store said, corrected by what memory knows; memory learns what is being handled.
+    fn correct(&self, claim: &Claim, verdicts: Vec<Verdict>) -> Vec<Verdict> {
+        if !self.keeps_marks() {
+            return verdicts;
+        }
+        let mut local = self.local.borrow_mut();
+        let verdicts = local.correct(claim, verdicts);
+        local.given_out(claim, &verdicts);
+        verdicts
     }
 
     fn claim_from_stand_in(&self, claim: &Claim) -> Result<Vec<Verdict>, DedupError> {

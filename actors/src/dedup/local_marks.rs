@@ -1,4 +1,5 @@
-//! A bounded two-phase memory of ids that stands in for the dedup store while it is down.
+//! A bounded two-phase memory of ids that stands in for the dedup store while it is down. Of the time before it knows what is
+//! being handled still.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,14 +8,19 @@ use pandaflow::{
     ports::{Claim, Owner, Verdict},
 };
 
-/// Ids claimed or done, of all groups, at most `capacity`. The oldest done ids go first; claims stay until
-/// they end or their lease does.
+/// How many ids there are at least before claims whose lease has ended are cleared away.
+const CLEAR_FROM: usize = 4096;
+
+/// Ids claimed or done, of all groups, at most `capacity` of those that it gave out itself. The oldest done ids go first;
+/// claims stay until they end or their lease does.
 #[derive(Debug)]
 pub(super) struct LocalMarks {
     capacity: usize,
     marks: HashMap<(Group, EventId), Phase>,
     /// The done ids, oldest first.
     done: VecDeque<(Group, EventId)>,
+    /// At how many ids claims whose lease has ended are cleared away.
+    clear_at: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +35,7 @@ pub(super) struct Full;
 
 impl LocalMarks {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), marks: HashMap::new(), done: VecDeque::new() }
+        Self { capacity: capacity.max(1), marks: HashMap::new(), done: VecDeque::new(), clear_at: CLEAR_FROM }
     }
 
     /// Claims ids; nothing is claimed when there is no room for all.
@@ -46,6 +52,19 @@ impl LocalMarks {
             })
         };
         Ok(claim.ids.iter().zip(known).map(verdict).collect())
+    }
+
+    /// Takes in what the store has given out: should it go down, these are being handled. Bounded by what is in flight.
+    pub(super) fn given_out(&mut self, claim: &Claim, verdicts: &[Verdict]) {
+        let until = claim.now.after(claim.lease);
+        for (id, _) in claim.ids.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Fresh) {
+            let phase = Phase::Claimed { owner: claim.owner.clone(), until };
+            self.marks.insert((claim.owner.group.clone(), *id), phase);
+        }
+        if self.marks.len() >= self.clear_at {
+            self.clear(claim.now);
+            self.clear_at = (self.marks.len() * 2).max(CLEAR_FROM);
+        }
     }
 
     /// What is known of an id; `None` if nobody has it.
@@ -121,10 +140,7 @@ impl LocalMarks {
 
     fn make_room(&mut self, new: usize, now: Timestamp) -> Result<(), Full> {
         if self.marks.len() + new > self.capacity {
-            self.marks.retain(|_, phase| match phase {
-                Phase::Claimed { until, .. } => *until > now,
-                Phase::Done { .. } => true,
-            });
+            self.clear(now);
         }
         let claimed = self.marks.len() - self.done.len();
         if claimed + new > self.capacity {
@@ -132,6 +148,14 @@ impl LocalMarks {
         }
         self.shrink_to(self.capacity - new);
         Ok(())
+    }
+
+    /// Lets go of claims whose lease has ended.
+    fn clear(&mut self, now: Timestamp) {
+        self.marks.retain(|_, phase| match phase {
+            Phase::Claimed { until, .. } => *until > now,
+            Phase::Done { .. } => true,
+        });
     }
 
     fn shrink_to(&mut self, size: usize) {

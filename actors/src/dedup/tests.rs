@@ -197,6 +197,18 @@ async fn under_local_memory_answers_and_tells_the_store_when_it_is_back() {
 }
 
 #[actix::test]
+async fn under_local_an_event_that_is_at_work_when_the_store_goes_down_is_known() {
+    let bench = bench(WhenDown::LOCAL);
+    assert_eq!(bench.dedup.claim(claim(0, &[1, 2])).await, Ok(vec![FRESH, FRESH]));
+    assert_eq!(bench.dedup.release(owner(0), vec![id(2)]).await, Ok(()));
+    bench.store.next([Call::Fail]);
+    let leased = Verdict::Leased { until: Timestamp(30_000) };
+    assert_eq!(bench.dedup.claim(claim(0, &[1, 2])).await, Ok(vec![leased, FRESH]));
+    assert_eq!(bench.dedup.done(owner(0), vec![id(1)]).await, Ok(()));
+    assert_eq!(bench.dedup.claim(claim(0, &[1])).await, Ok(vec![Verdict::Done]));
+}
+
+#[actix::test]
 async fn under_local_claims_fail_when_all_that_is_kept_is_being_handled() {
     let bench = bench(WhenDown::Local { capacity: 2 });
     bench.store.next([Call::Fail]);

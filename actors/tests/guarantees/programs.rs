@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pandaflow::{Context, Event, Handle, StreamProcessor, SystemClock, TopicSpec};
+use pandaflow::{Context, Event, Handle, StreamProcessor, SystemClock, TopicName, TopicSpec};
 use pandaflow_actors::{
     Program, Runtime, RuntimeConfig, Services, ServicesConfig, transport::memory::MemoryTransport,
 };
@@ -56,6 +56,29 @@ async fn a_topic_described_twice_or_without_partitions_is_refused() {
     assert!(twice.contains("topic jobs is described twice"), "{twice}");
     let none = refusal(workers(1).topic(TopicSpec::new("jobs").partitions(0))).await;
     assert!(none.contains("topic jobs has no partitions"), "{none}");
+}
+
+#[actix::test]
+async fn a_topic_of_another_namespace_is_refused() {
+    let called = |declared: &str, name: &str| workers(1).topic_called(declared, TopicName::new(name));
+    for (declared, name) in [("jobs", "zerodha.jobs"), ("jobs", "zerodha.done"), ("done", "zerodha.done")] {
+        let refusal = refusal(called(declared, name)).await;
+        let told = format!("worker runs in paper and uses {declared} under the name {name}, which is ");
+        assert!(refusal.contains(&told) && refusal.contains("of the namespace zerodha"), "{refusal}");
+    }
+    let several = called("done", "all.over").namespace(namespace("zerodha"));
+    let refusal = refusal(several).await;
+    assert!(
+        refusal.contains("worker emits to done, which is called all.over in every namespace")
+            && refusal.contains("what paper and zerodha decide would lie in one topic"),
+        "{refusal}"
+    );
+}
+
+#[actix::test]
+async fn a_namespace_that_is_a_shared_domain_as_well_is_refused() {
+    let refusal = refusal(workers(1).namespace(namespace("market")).shared_domain("market")).await;
+    assert!(refusal.contains("market is a namespace and a domain that all namespaces share"), "{refusal}");
 }
 
 #[derive(StreamProcessor)]

@@ -23,6 +23,7 @@ need() { # program package
 found() { # program
     case $1 in
         initdb) postgres_bin >/dev/null ;;
+        venv) python3 -c 'import ensurepip' 2>/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }

@@ -1,10 +1,13 @@
 # Apache Kafka in KRaft mode, one node, which is broker and controller.
 
-# Who may log in on the SASL listener, by PLAIN and by SCRAM-SHA-256. Everything is allowed to the first, nothing to the second.
+# Who may log in on the SASL listeners, by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. Everything is allowed to the first, nothing to the second.
 KAFKA_USER=pandaflow
 KAFKA_PASSWORD=pandaflow-test
 KAFKA_GUEST=guest
 KAFKA_GUEST_PASSWORD=guest-test
+
+# What the storage was made with. A set that was made with something else is made anew.
+KAFKA_FORMAT="scram 256 512"
 
 kafka_mark() { echo "$DIR/kafka/server.properties"; }
 kafka_stop_signal() { echo TERM; }
@@ -34,35 +37,44 @@ kafka_prepare() {
     local at=$DIR/kafka id
     make_certificates "$at/certificates"
     kafka_properties >"$at/server.properties"
-    [ ! -s "$at/data/meta.properties" ] || return 0
+    [ ! -s "$at/data/meta.properties" ] || [ "$(cat "$at/format" 2>/dev/null)" != "$KAFKA_FORMAT" ] || return 0
     rm -rf -- "$at/data"
     id=$(kafka_java kafka.tools.StorageTool random-uuid 2>/dev/null | tail -n 1)
     kafka_java kafka.tools.StorageTool format -t "$id" -c "$at/server.properties" \
         --add-scram "SCRAM-SHA-256=[name=$KAFKA_USER,password=$KAFKA_PASSWORD]" \
+        --add-scram "SCRAM-SHA-512=[name=$KAFKA_USER,password=$KAFKA_PASSWORD]" \
         --add-scram "SCRAM-SHA-256=[name=$KAFKA_GUEST,password=$KAFKA_GUEST_PASSWORD]" >"$at/format.log" 2>&1 ||
         { tail -n 20 "$at/format.log" >&2; fail "Kafka's storage could not be made; see $at/format.log"; }
+    echo "$KAFKA_FORMAT" >"$at/format"
 }
 
 kafka_properties() {
-    local at=$DIR/kafka plain sasl tls controller
-    plain=$(port kafka plain) sasl=$(port kafka sasl) tls=$(port kafka tls) controller=$(port kafka controller)
+    local at=$DIR/kafka plain sasl tls both controller listener
+    plain=$(port kafka plain) sasl=$(port kafka sasl) tls=$(port kafka tls) both=$(port kafka sasl_tls)
+    controller=$(port kafka controller)
     cat <<END
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAIN://127.0.0.1:$plain,SASL://127.0.0.1:$sasl,TLS://127.0.0.1:$tls,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAIN://127.0.0.1:$plain,SASL://127.0.0.1:$sasl,TLS://127.0.0.1:$tls
-listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT
+listeners=PLAIN://127.0.0.1:$plain,SASL://127.0.0.1:$sasl,TLS://127.0.0.1:$tls,BOTH://127.0.0.1:$both,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAIN://127.0.0.1:$plain,SASL://127.0.0.1:$sasl,TLS://127.0.0.1:$tls,BOTH://127.0.0.1:$both
+listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,BOTH:SASL_SSL,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
 log.dirs=$at/data
 
-listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
-listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+$(for listener in sasl both; do cat <<LISTENER
+listener.name.$listener.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.$listener.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
     user_$KAFKA_USER="$KAFKA_PASSWORD" user_$KAFKA_GUEST="$KAFKA_GUEST_PASSWORD";
-listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.$listener.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.$listener.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+LISTENER
+done)
 listener.name.tls.ssl.keystore.type=PEM
 listener.name.tls.ssl.keystore.location=$at/certificates/server.pem
+listener.name.both.ssl.keystore.type=PEM
+listener.name.both.ssl.keystore.location=$at/certificates/server.pem
 
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:$KAFKA_USER
@@ -122,6 +134,7 @@ export PANDAFLOW_TEST_KAFKA_PASSWORD=$KAFKA_PASSWORD
 export PANDAFLOW_TEST_KAFKA_GUEST=$KAFKA_GUEST
 export PANDAFLOW_TEST_KAFKA_GUEST_PASSWORD=$KAFKA_GUEST_PASSWORD
 export PANDAFLOW_TEST_KAFKA_TLS=127.0.0.1:$(port kafka tls)
+export PANDAFLOW_TEST_KAFKA_SASL_TLS=127.0.0.1:$(port kafka sasl_tls)
 export PANDAFLOW_TEST_KAFKA_TLS_CA='$DIR/kafka/certificates/ca.pem'
 export PANDAFLOW_TEST_KAFKA_LIBS='$DIR/kafka/libs'
 END

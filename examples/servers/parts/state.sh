@@ -6,7 +6,7 @@ fail() { say "$@"; exit 1; }
 # Makes DIR absolute and waits for another `servers` command on it to end. The lock is on descriptor 9.
 open_state() {
     case $command in
-        up | start) mkdir -p "$DIR" ;;
+        up | start | python) mkdir -p "$DIR" ;;
         *) [ -d "$DIR" ] || { [ "$command" = down ] && exit 0; fail "nothing was ever started in $DIR; servers up starts them"; } ;;
     esac
     DIR=$(cd "$DIR" && pwd)

@@ -7,9 +7,9 @@ crate::choice! {
     pub enum WhenStoreIsDown {
         /// Intake pauses until it can.
         Pause = "pause",
-        /// Events are handled without it: a duplicate is handled twice.
+        /// Events are handled without it: a duplicate is handled again.
         Bypass = "bypass",
-        /// The last ids that this process saw, kept in memory, stand in for it.
+        /// The ids that this process handles meanwhile, kept in memory, stand in for it.
         Local = "local",
     }
 }
@@ -21,7 +21,8 @@ crate::section! {
         pub lease: Duration = "1m" in "1s"..="1h",
         /// What happens while the store can't be reached.
         pub when_store_is_down: WhenStoreIsDown = "pause",
-        /// Ids that one task keeps in memory for `local`; the oldest make room.
+        /// Ids that this process keeps in memory while the store can't be reached, to find duplicates with under `local`, and
+        /// to tell the store once it is back under `local` and `bypass`; the oldest make room.
         pub local_capacity: usize = "100000" in "1"..="10000000",
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pandaflow::{ports::DedupStore, settings::Settings};
 
 use super::{GroupProtocol, KafkaConfig};
-use crate::broker::{BrokerError, admin_config};
+use crate::broker::{BrokerError, client_properties};
 
 impl KafkaConfig {
     /// What the KAFKA settings say, with ids kept in this store; the rest by default.
@@ -37,7 +37,7 @@ impl KafkaConfig {
             transaction_timeout: kafka.transaction_timeout,
             replication: kafka.replication_factor.map_or(-1, i32::from),
             // How the brokers are reached, and what all clients take.
-            properties: admin_config(settings)?.config_map().into_iter().map(owned).collect(),
+            properties: client_properties(settings)?,
             consumer_properties: settings.kafka_properties.of_consumers().map(owned).collect(),
             producer_properties: settings.kafka_properties.of_producers().map(owned).collect(),
             ..config
@@ -61,6 +61,10 @@ mod tests {
             ("KAFKA__MAX_POLL_INTERVAL", "40s"),
             ("KAFKA__LINGER", "1ms"),
             ("KAFKA__COMPRESSION", "zstd"),
+            ("KAFKA__SECURITY_PROTOCOL", "sasl_plaintext"),
+            ("KAFKA__SASL_MECHANISM", "PLAIN"),
+            ("KAFKA__SASL_USERNAME", "panda"),
+            ("KAFKA__SASL_PASSWORD", "bamboo"),
             ("KAFKA__PROPERTY__FETCH_MIN_BYTES", "7"),
             ("KAFKA__PROPERTY__BATCH_SIZE", "77"),
             ("KAFKA__PROPERTY__DELIVERY_TIMEOUT_MS", "60000"),
@@ -71,6 +75,7 @@ mod tests {
         let settings = Settings::load(variables, "").unwrap();
         let dedup = MemoryTransport::new(Arc::new(SystemClock)).dedup();
         let config = KafkaConfig::by(&settings, dedup).unwrap();
+        assert_eq!(config.properties["sasl.password"], "bamboo");
         let member = config.member("g", 2);
         for (name, value) in [
             ("bootstrap.servers", "a:1"),
