@@ -16,8 +16,9 @@ use super::{
     changelog::{self, APPLIED, Table},
     commit_note::{Tally, read_ranges},
     core::Core,
-    failure::failed,
+    failure::{failed, store_error},
     log_reader::read_to_end,
+    log_span::{LogSpan, Reach},
     record::header,
     topics::number,
 };
@@ -39,6 +40,49 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Moves what doesn't lie in the inputs' logs to where they begin, and says so: retention has passed it, or a topic was
+    /// made anew.
+    fn hold_against_logs(&mut self, core: &Core, group: &Group) -> Result<(), StoreError> {
+        let partition = self.partition;
+        for place in 0..self.progress.len() {
+            let (topic, progress) = self.progress[place].clone();
+            let span = LogSpan::new(core.topics.ends(&topic, partition.0)?);
+            let next = progress.next;
+            let (resumed, reach) = span.resume(progress);
+            let another = reach == Reach::Beyond || self.table.knows_beyond(&topic, span.end);
+            match reach {
+                _ if another => {
+                    log::error!(
+                        "kafka: {group}: {topic}[{partition}] ends at {}, before what the group has read of it: the topic was \
+                         made anew or cut off, and is read from {}",
+                        span.end,
+                        resumed.next
+                    );
+                    self.begin_log_anew(place, resumed);
+                }
+                Reach::Expired(gone) if next > Offset::ZERO => {
+                    log::error!(
+                        "kafka: {group}: {gone} events of {topic}[{partition}] from {next} to {} are gone before they were \
+                         handled: the topic keeps its records for too short a time",
+                        span.first
+                    );
+                    self.progress[place].1 = resumed;
+                }
+                Reach::Expired(_) | Reach::Within | Reach::Beyond => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An input's log is another than the one that was read.
+    pub(super) fn begin_log_anew(&mut self, input: usize, progress: Progress) {
+        let Some((topic, known)) = self.progress.get_mut(input) else { return };
+        *known = progress;
+        self.table.forget_log(topic);
+        self.applied.retain(|applied| applied.topic != *topic);
+        self.attempts.retain(|failed| failed.topic != *topic);
+    }
+
     /// With all of the changelog taken in: what of it the progress has not passed.
     fn sum_up(&mut self) {
         let Self { progress, table, .. } = self;
@@ -58,18 +102,52 @@ impl Found {
     }
 }
 
+/// What is to be looked up.
+pub(super) struct Search<'a> {
+    pub(super) group: &'a Group,
+    pub(super) partitions: &'a [Partition],
+    pub(super) topics: &'a [TopicName],
+    /// Whether anybody still waits for it; asked while the changelog is read.
+    pub(super) wanted: &'a dyn Fn() -> bool,
+}
+
 /// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
 pub(super) fn find(
     core: &Core,
     committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
-    group: &Group,
-    partitions: &[Partition],
-    topics: &[TopicName],
+    search: &Search<'_>,
 ) -> Result<Vec<Found>, StoreError> {
+    let mut found = gather(core, committed, search)?;
+    found.iter_mut().for_each(Found::sum_up);
+    Ok(found)
+}
+
+/// As [`find`], for who is going to read the topics: held against their logs. Blocks.
+pub(super) fn find_to_read(
+    core: &Core,
+    committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
+    search: &Search<'_>,
+) -> Result<Vec<Found>, StoreError> {
+    let mut found = gather(core, committed, search)?;
+    for found in &mut found {
+        // After the changelog was read: what has gone into a state by then was in the log before.
+        found.hold_against_logs(core, search.group)?;
+        found.sum_up();
+    }
+    Ok(found)
+}
+
+fn gather(
+    core: &Core,
+    committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
+    search: &Search<'_>,
+) -> Result<Vec<Found>, StoreError> {
+    let Search { group, partitions, topics, wanted } = *search;
     let changelog = core.names.changelog(group);
-    let kept = core.topics.partitions(&changelog)?.unwrap_or(0);
+    let most = partitions.iter().map(|partition| partition.0 + 1).max().unwrap_or(0);
+    let kept = core.topics.partitions_for(&changelog, most)?.unwrap_or(0);
     let width = match topics.first() {
-        Some(topic) => core.topics.partitions(topic)?.unwrap_or(0),
+        Some(topic) => core.topics.partitions_for(topic, most)?.unwrap_or(0),
         None => 0,
     };
     let mut list = TopicPartitionList::new();
@@ -106,23 +184,26 @@ pub(super) fn find(
     }
     let from: Vec<(u32, i64)> =
         partitions.iter().filter(|partition| partition.0 < kept).map(|partition| (partition.0, 0)).collect();
-    read_changelog(core, &changelog, &from, |partition, entry| {
+    read_changelog(core, &changelog, &from, wanted, |partition, entry| {
         if let Some(found) = found.iter_mut().find(|found| found.partition == partition) {
             found.table.take_in(entry);
         }
     })?;
-    found.iter_mut().for_each(Found::sum_up);
+    if !wanted() {
+        return Err(store_error("nobody waits any more for what was looked up"));
+    }
     Ok(found)
 }
 
-/// Reads partitions of a changelog. Blocks.
+/// Reads partitions of a changelog, as long as that is wanted. Blocks.
 pub(super) fn read_changelog(
     core: &Core,
     changelog: &TopicName,
     from: &[(u32, i64)],
+    wanted: &dyn Fn() -> bool,
     mut each: impl FnMut(Partition, changelog::Entry),
 ) -> Result<(), StoreError> {
-    read_to_end(core, changelog, from, |message| {
+    read_to_end(core, changelog, from, wanted, |message| {
         let value = message.payload().map(bytes::Bytes::copy_from_slice);
         let applied = header(message, APPLIED);
         match message.key().and_then(|key| changelog::read(key, value, applied)) {

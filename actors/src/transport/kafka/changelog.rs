@@ -133,6 +133,30 @@ impl Table {
         }
     }
 
+    /// The highest epoch that a state was written in.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        self.states.values().map(|state| state.epoch).max().unwrap_or(0)
+    }
+
+    /// A topic's log is another than the one that was read, so that its offsets mean other events. What is remembered of the
+    /// earlier ones goes; the states are to be written again without it.
+    pub(super) fn forget_log(&mut self, topic: &TopicName) {
+        self.attempts.retain(|(known, _), _| known != topic);
+        for (key, state) in &mut self.states {
+            let before = state.applied.len();
+            state.applied.retain(|(known, _)| known != topic);
+            if state.applied.len() < before {
+                self.overwritten.insert(key.clone());
+            }
+        }
+    }
+
+    /// Whether something of a topic has gone into a state that its log doesn't have.
+    pub(super) fn knows_beyond(&self, topic: &TopicName, end: Offset) -> bool {
+        let beyond = |(known, offset): &(TopicName, Offset)| known == topic && *offset >= end;
+        self.states.values().any(|state| state.applied.iter().any(beyond)) || self.attempts.keys().any(beyond)
+    }
+
     /// What a key's state will have in it with this change.
     pub(super) fn applied_with(&self, change: &StateChange) -> Vec<(TopicName, Offset)> {
         let mut applied = self.states.get(&change.key).map(|state| state.applied.clone()).unwrap_or_default();

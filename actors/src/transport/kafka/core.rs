@@ -103,12 +103,12 @@ impl Core {
     pub(super) async fn make_topics(self: &Arc<Self>, wanted: Vec<Wanted>) -> Result<(), StoreError> {
         let names: Vec<TopicName> = wanted.iter().map(|wanted| wanted.topic.clone()).collect();
         // Whoever may not make topics may use those that there are.
-        let (core, asked) = (Arc::clone(self), names.clone());
+        let (core, asked) = (Arc::clone(self), names);
         let look = move || asked.iter().try_for_each(|topic| core.topics.partitions(topic).map(drop));
         self.background.ask(look).await?;
-        self.topics.make(&wanted).await?;
+        let made = self.topics.make(&wanted).await?;
         let core = Arc::clone(self);
-        self.background.ask(move || core.topics.await_made(&names)).await
+        self.background.ask(move || core.topics.await_made(&made)).await
     }
 
     /// A changelog with partitions up to this one, where state and ledger of that owner go.
@@ -124,7 +124,7 @@ impl Core {
                 return Ok(topic);
             }
             let (core, asked) = (Arc::clone(self), topic.clone());
-            match self.background.ask(move || core.topics.partitions(&asked)).await? {
+            match self.background.ask(move || core.topics.partitions_for(&asked, partition + 1)).await? {
                 None => self.make_topics(vec![self.changelog(group, partitions.max(partition + 1))]).await?,
                 Some(there) if there <= partition => {
                     self.topics.grow(&topic, partition + 1).await?;

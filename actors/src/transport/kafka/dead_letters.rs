@@ -1,6 +1,6 @@
 //! The dead-letter store: written by settlements to `{topic}.dlq`, read from there.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
@@ -51,20 +51,31 @@ fn list(core: &Core, filter: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>,
             && filter.namespace.as_ref().is_none_or(|name| name == letter.namespace.as_str())
             && filter.class.is_none_or(|class| class == letter.class)
     };
-    let mut found = Vec::new();
+    let (mut found, mut unnumbered) = (Vec::new(), 0);
     for (topic, partitions) in topics(core)? {
         let mut from = Vec::new();
         for partition in 0..partitions {
             from.push((partition, core.topics.ends(&topic, partition)?.1.saturating_sub(LOOK_BACK)));
         }
-        read_to_end(core, &topic, &from, |message| {
-            if let Some(stored) = stored(&topic, message).filter(|stored| wanted(&stored.letter)) {
-                found.push(stored);
+        read_to_end(core, &topic, &from, &|| true, |message| {
+            match stored(&topic, message) {
+                Some(stored) if wanted(&stored.letter) => found.push(stored),
+                Some(_) => {}
+                None => unnumbered += usize::from(read_dead_letter(message).is_some()),
+            }
+            // Letters are whole events: no more of them are held than it takes to choose.
+            if found.len() > filter.limit.saturating_mul(2).max(64) {
+                newest(&mut found, filter.limit);
             }
         })?;
-        newest(&mut found, filter.limit);
     }
     newest(&mut found, filter.limit);
+    if unnumbered > 0 {
+        log::warn!(
+            "kafka: {unnumbered} dead letters are left out: their offset is above 2^32, or their partition above {}",
+            (1 << PARTITION_BITS) - 1
+        );
+    }
     Ok(found)
 }
 
@@ -85,7 +96,9 @@ fn show(core: &Core, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, Store
         if offset >= end {
             continue;
         }
-        read_to_end(core, &topic, &[(place.partition, offset)], |message| {
+        let passed = Cell::new(false);
+        read_to_end(core, &topic, &[(place.partition, offset)], &|| !passed.get(), |message| {
+            passed.set(true);
             if message.offset() == offset {
                 found.extend(stored(&topic, message));
             }

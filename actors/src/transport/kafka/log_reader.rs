@@ -1,7 +1,7 @@
 //! Reading partitions of a topic from somewhere to their ends, without a group.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -22,8 +22,8 @@ use super::{
 };
 
 /// Reads each partition from its offset (from the first one that there is, if that is later) to the end that it has
-/// when it gets there, and calls `each` for every record that is committed. What the log holds when it is called is
-/// committed or aborted by then: transactions that are open are waited for. Blocks.
+/// when it gets there, and calls `each` for every record that is committed, as long as that is wanted. What the log holds when
+/// it is called is committed or aborted by then: transactions that are open are waited for. Blocks.
 ///
 /// The end is where the client says it is. Offsets don't tell: the last of them may belong to a transaction's end, or to
 /// records that were aborted or thrown away.
@@ -31,15 +31,17 @@ pub(super) fn read_to_end(
     core: &Core,
     topic: &TopicName,
     from: &[(u32, i64)],
+    wanted: &dyn Fn() -> bool,
     mut each: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), StoreError> {
-    let (mut left, mut list) = (BTreeSet::new(), TopicPartitionList::new());
+    let (mut left, mut list) = (BTreeMap::new(), TopicPartitionList::new());
     let name = core.names.topic(topic);
     for (partition, offset) in from {
         let (first, end) = core.topics.settled_ends(topic, *partition)?;
-        if first.max(*offset) < end {
-            left.insert(number(*partition));
-            list.add_partition_offset(&name, number(*partition), Offset::Offset(first.max(*offset)))
+        let next = first.max(*offset);
+        if next < end {
+            left.insert(number(*partition), Left { next, end, sure: false });
+            list.add_partition_offset(&name, number(*partition), Offset::Offset(next))
                 .map_err(failed("reading a topic"))?;
         }
     }
@@ -54,12 +56,15 @@ pub(super) fn read_to_end(
     let patience = core.config.request_timeout * 2;
     let mut heard = Instant::now();
     let (mut records, mut told) = (0_u64, Instant::now());
-    while !left.is_empty() {
+    while !left.is_empty() && wanted() {
         match consumer.poll(Duration::from_millis(100)) {
             None => {}
             Some(Ok(message)) => {
                 heard = Instant::now();
                 records += 1;
+                if let Some(left) = left.get_mut(&message.partition()) {
+                    left.next = message.offset() + 1;
+                }
                 each(&message);
                 if told.elapsed() > Duration::from_secs(5) {
                     told = Instant::now();
@@ -72,7 +77,12 @@ pub(super) fn read_to_end(
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 heard = Instant::now();
-                left.remove(&partition);
+                match left.get_mut(&partition) {
+                    Some(short) if short.falls_short() => {
+                        short.look_again(core, topic, partition, &consumer)?
+                    }
+                    _ => drop(left.remove(&partition)),
+                }
             }
             Some(Err(error)) if consumer.client().fatal_error().is_some() => {
                 return Err(failed(&what)(error));
@@ -114,4 +124,51 @@ pub(super) fn has_any(
         }
     }
     Err(store_error(format!("{what}: nothing came in time")))
+}
+
+/// A partition that has not been read to its end.
+struct Left {
+    /// The offset behind the last record that came.
+    next: i64,
+    /// The end that it had at first.
+    end: i64,
+    /// The leader has told of an end again, since it had told of one that falls short.
+    sure: bool,
+}
+
+impl Left {
+    /// Whether an end that is told of now may be too early: a leader that was just elected doesn't know yet what was
+    /// confirmed last, and tells its readers of an end before that. With holes at the end no record comes that reaches it.
+    fn falls_short(&self) -> bool {
+        self.next < self.end && !self.sure
+    }
+
+    /// Asks the leader for the end, which it tells only once it knows it, and has it read to there. Blocks.
+    fn look_again(
+        &mut self,
+        core: &Core,
+        topic: &TopicName,
+        partition: i32,
+        consumer: &BaseConsumer<Quiet>,
+    ) -> Result<(), StoreError> {
+        core.topics.ends(topic, u32::try_from(partition).unwrap_or(0))?;
+        self.sure = true;
+        let what = format!("reading topic {topic}");
+        let name = core.names.topic(topic);
+        let (at, patience) = (Offset::Offset(self.next), core.config.request_timeout);
+        consumer.seek(&name, partition, at, patience).map_err(failed(&what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_below_the_first_one_is_taken_only_when_it_is_told_again() {
+        let short = Left { next: 7, end: 10, sure: false };
+        assert!(short.falls_short());
+        assert!(!Left { sure: true, ..short }.falls_short(), "there are holes at the end");
+        assert!(!Left { next: 10, end: 10, sure: false }.falls_short());
+    }
 }

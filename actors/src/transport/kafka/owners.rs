@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use pandaflow::{
     Clock, Epoch, Group, Guarantee, Partition, SystemClock, TopicName,
     ports::{Acquired, Owner},
@@ -90,22 +91,72 @@ pub(super) struct Seat {
     ended: watch::Receiver<()>,
 }
 
+/// A group's partition.
+type Place = (Group, Partition);
+
+#[derive(Default)]
+struct Places {
+    seats: HashMap<Place, Arc<Seat>>,
+    /// Owners that have lost their right to settle and may still have something under way.
+    ending: HashMap<Place, Vec<watch::Receiver<()>>>,
+}
+
+impl Places {
+    /// Takes the right to settle from whoever sits there.
+    fn put_aside(&mut self, place: &Place) {
+        let Some(seat) = self.seats.remove(place) else { return };
+        seat.life.retire();
+        self.ending.entry(place.clone()).or_default().push(seat.ended.clone());
+    }
+
+    /// The ends that have not come yet of a place.
+    fn ends(&mut self, place: &Place) -> Vec<watch::Receiver<()>> {
+        let Some(ends) = self.ending.get_mut(place) else { return Vec::new() };
+        // Of one that has ended the sender is gone.
+        ends.retain(|end| end.has_changed().is_ok());
+        let ends = ends.clone();
+        if ends.is_empty() {
+            self.ending.remove(place);
+        }
+        ends
+    }
+}
+
+/// Earlier owners of a partition that may still have something under way.
+pub(super) struct Former(Vec<watch::Receiver<()>>);
+
+impl Former {
+    /// Resolves when nothing of any of them is under way any more, or after so long that it has to do.
+    pub(super) async fn wait_for(former: impl IntoIterator<Item = Self>) {
+        let ends = former.into_iter().flat_map(|former| former.0);
+        if tokio::time::timeout(LAST_WORDS, join_all(ends.map(gone))).await.is_err() {
+            log::warn!(
+                "kafka: an owner still has something under way after {LAST_WORDS:?}: its successor begins"
+            );
+        }
+    }
+}
+
+async fn gone(mut end: watch::Receiver<()>) {
+    while end.changed().await.is_ok() {}
+}
+
 #[derive(Default)]
 pub(super) struct Owners {
-    seats: Mutex<HashMap<(Group, Partition), Arc<Seat>>>,
+    places: Mutex<Places>,
     newest: AtomicU64,
     /// What groups of this process read, for telling how far they are behind before they have committed.
     reads: Mutex<BTreeMap<Group, BTreeSet<(TopicName, Partition)>>>,
 }
 
 impl Owners {
-    fn seats(&self) -> MutexGuard<'_, HashMap<(Group, Partition), Arc<Seat>>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The seat of the partition's owner.
     pub(super) fn seat(&self, group: &Group, partition: Partition) -> Option<Arc<Seat>> {
-        self.seats().get(&(group.clone(), partition)).cloned()
+        self.places().seats.get(&(group.clone(), partition)).cloned()
     }
 
     /// An epoch above all that this process, the clock and the group know of.
@@ -126,7 +177,9 @@ impl Owners {
         committer: Committer,
     ) -> Acquired {
         let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
-        let owner = Owner { group: group.clone(), partition, epoch: self.next_epoch(epoch.0) };
+        // A state is written before the commit that tells the epoch of its owner, whose clock may be ahead of ours.
+        let epoch = self.next_epoch(epoch.0.max(table.newest_epoch()));
+        let owner = Owner { group: group.clone(), partition, epoch };
         let life = Arc::new(Life {
             owner: owner.clone(),
             partitions,
@@ -146,49 +199,39 @@ impl Owners {
             drop(alive);
         });
         self.reads(group, progress.iter().map(|(topic, _)| (topic.clone(), partition)));
-        let former = self.seats().insert((group.clone(), partition), Arc::new(Seat { life, jobs, ended }));
-        if let Some(former) = former {
-            former.life.retire();
-        }
+        let place = (group.clone(), partition);
+        let mut places = self.places();
+        places.put_aside(&place);
+        places.seats.insert(place, Arc::new(Seat { life, jobs, ended }));
+        drop(places);
         Acquired { owner, progress, ledger, attempts, applied }
     }
 
-    /// Ends the owner of a partition; resolves when nothing of it is under way any more.
-    pub(super) async fn end(&self, group: &Group, partition: Partition) {
-        let seat = self.seats().remove(&(group.clone(), partition));
-        if let Some(seat) = seat {
-            seat.life.retire();
-            await_end(seat).await;
-        }
-    }
-
-    /// Lets an owner settle nothing more, though it stays until what it has under way has come back.
-    pub(super) fn stop(&self, owner: &Owner) {
-        let seat = self.seat(&owner.group, owner.partition);
-        if let Some(seat) = seat.filter(|seat| seat.life.owner.epoch == owner.epoch) {
-            seat.life.retire();
-        }
+    /// Ends the right of a partition's owner to settle, if there is one. What it has under way, and what those before it
+    /// still have, can be waited for.
+    pub(super) fn take(&self, group: &Group, partition: Partition) -> Former {
+        let place = (group.clone(), partition);
+        let mut places = self.places();
+        places.put_aside(&place);
+        Former(places.ends(&place))
     }
 
     /// Ends the right of an owner to settle, if it still has it.
     pub(super) fn retire(&self, owner: &Owner) {
-        let mut seats = self.seats();
         let place = (owner.group.clone(), owner.partition);
-        if seats.get(&place).is_some_and(|seat| seat.life.owner.epoch == owner.epoch) {
-            let seat = seats.remove(&place);
-            drop(seats);
-            if let Some(seat) = seat {
-                seat.life.retire();
-            }
+        let mut places = self.places();
+        if places.seats.get(&place).is_some_and(|seat| seat.life.owner.epoch == owner.epoch) {
+            places.put_aside(&place);
         }
     }
 
     /// Lets every owner end what it was given.
     pub(super) async fn end_all(&self) {
-        let seats: Vec<Arc<Seat>> = self.seats().drain().map(|(_, seat)| seat).collect();
-        for seat in seats {
-            await_end(seat).await;
-        }
+        let mut places = std::mem::take(&mut *self.places());
+        let seats = places.seats.drain().map(|(_, seat)| Former(vec![seat.ended.clone()]));
+        let mut former: Vec<Former> = seats.collect();
+        former.extend(places.ending.drain().map(|(_, ends)| Former(ends)));
+        Former::wait_for(former).await;
     }
 
     /// Notes what a group reads.
@@ -201,17 +244,5 @@ impl Owners {
     pub(super) fn known_reads(&self, group: &Group) -> BTreeSet<(TopicName, Partition)> {
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         reads.get(group).cloned().unwrap_or_default()
-    }
-}
-
-/// With its seat gone, a worker does what it was given and ends.
-async fn await_end(seat: Arc<Seat>) {
-    let mut ended = seat.ended.clone();
-    drop(seat);
-    let gone = async { while ended.changed().await.is_ok() {} };
-    if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
-        log::warn!(
-            "kafka: an owner still has something under way after {LAST_WORDS:?}: its successor begins"
-        );
     }
 }

@@ -10,10 +10,10 @@ use pandaflow::{
 use tokio::sync::oneshot;
 
 use super::{
-    acquire::find,
+    acquire::{Search, find},
     core::Core,
     failure::store_error,
-    owners::Committer,
+    owners::{Committer, Former},
     settler::{Job, unsettled},
 };
 
@@ -31,12 +31,14 @@ impl SettlementStore for KafkaSettlement {
     ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
         let core = Arc::clone(&self.0);
         let acquired = self.0.background.spawn(async move {
-            core.owners.end(&group, partition).await;
+            Former::wait_for([core.owners.take(&group, partition)]).await;
             let (asking, name) = (Arc::clone(&core), group.clone());
             let found = core.background.ask(move || {
                 let outsider = asking.committing(&name, partition)?;
                 let committed = |list| outsider.committed(list);
-                Ok((find(&asking, committed, &name, &[partition], &topics)?, outsider))
+                let search =
+                    Search { group: &name, partitions: &[partition], topics: &topics, wanted: &|| true };
+                Ok((find(&asking, committed, &search)?, outsider))
             });
             let (mut found, outsider) = found.await?;
             let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;

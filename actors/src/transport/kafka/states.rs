@@ -61,7 +61,7 @@ fn read_group(
         .map(|partition| (partition, 0))
         .collect();
     let mut tables: BTreeMap<Partition, Table> = BTreeMap::new();
-    read_changelog(core, &changelog, &from, |partition, entry| {
+    read_changelog(core, &changelog, &from, &|| true, |partition, entry| {
         tables.entry(partition).or_default().take_in(entry);
     })?;
     Ok(tables)

@@ -57,6 +57,13 @@ impl From<TopicToCreate> for Wanted {
     }
 }
 
+/// What the broker tells of a topic.
+struct There {
+    partitions: u32,
+    /// Whether each of them has a leader.
+    led: bool,
+}
+
 /// Topics, as far as they have been asked for: their partitions are never fewer later.
 pub(super) struct Topics {
     client: Asking,
@@ -111,12 +118,29 @@ impl Topics {
         }
     }
 
+    /// As [`Topics::partitions`]; a number that is too small is asked for anew, as the topic may have grown since. Blocks.
+    pub(super) fn partitions_for(&self, topic: &TopicName, least: u32) -> Result<Option<u32>, StoreError> {
+        match self.known(topic) {
+            Some(partitions) if partitions >= least => Ok(Some(partitions)),
+            _ => self.ask(topic),
+        }
+    }
+
+    /// What is known of a topic may be out of date: it is asked for anew when it is needed next.
+    pub(super) fn forget(&self, topic: &TopicName) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+    }
+
     /// As [`Topics::partitions`], but a missing topic is an error.
     pub(super) fn must_have(&self, topic: &TopicName) -> Result<u32, StoreError> {
         self.partitions(topic)?.ok_or_else(|| missing(topic))
     }
 
     fn ask(&self, topic: &TopicName) -> Result<Option<u32>, StoreError> {
+        self.ask_all(topic).map(|there| there.map(|there| there.partitions))
+    }
+
+    fn ask_all(&self, topic: &TopicName) -> Result<Option<There>, StoreError> {
         let name = self.names.topic(topic);
         self.serve();
         let metadata = self
@@ -125,11 +149,15 @@ impl Topics {
             .fetch_metadata(Some(&name), self.timeout)
             .map_err(|error| self.no_answer(&format!("asking for topic {topic}"), &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
+            self.forget(topic);
             return Ok(None);
         };
         match found.error() {
             None => {}
-            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {
+                self.forget(topic);
+                return Ok(None);
+            }
             Some(error) => {
                 return Err(store_error(format!("topic {topic}: {}", RDKafkaErrorCode::from(error))));
             }
@@ -138,10 +166,12 @@ impl Topics {
         let led = found.partitions().iter().all(|partition| {
             partition.leader() >= 0 && partition.error().is_none_or(|error| !error.is_error())
         });
-        if partitions > 0 && led {
-            self.known.write().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), partitions);
+        if partitions == 0 {
+            return Ok(None);
         }
-        Ok((partitions > 0).then_some(partitions))
+        // Also without all leaders: a partition that has none holds up those alone who need it.
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), partitions);
+        Ok(Some(There { partitions, led }))
     }
 
     /// All topics of ours with their partitions. Blocks.
@@ -182,8 +212,8 @@ impl Topics {
         ))
     }
 
-    /// Makes the topics that are not known to be there.
-    pub(super) async fn make(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+    /// Makes the topics that are not known to be there; tells which.
+    pub(super) async fn make(&self, wanted: &[Wanted]) -> Result<Vec<TopicName>, StoreError> {
         if let Some(empty) = wanted.iter().find(|wanted| wanted.partitions == 0) {
             let message = format!("topic {} needs at least 1 partition, not 0", empty.topic);
             return Err(store_error(message));
@@ -191,7 +221,7 @@ impl Topics {
         let missing: Vec<&Wanted> =
             wanted.iter().filter(|wanted| self.known(&wanted.topic).is_none()).collect();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let settings: Vec<_> =
             missing.iter().map(|wanted| (self.names.topic(&wanted.topic), settings(wanted.keep))).collect();
@@ -213,15 +243,14 @@ impl Topics {
                 Err((name, error)) => return Err(store_error(format!("making topic {name}: {error}"))),
             }
         }
-        Ok(())
+        Ok(missing.into_iter().map(|wanted| wanted.topic.clone()).collect())
     }
 
     /// Waits until topics that were made can be used. Blocks.
     pub(super) fn await_made(&self, topics: &[TopicName]) -> Result<(), StoreError> {
         let deadline = Instant::now() + self.timeout;
         for topic in topics {
-            while self.known(topic).is_none() && self.ask(topic)?.is_none_or(|_| self.known(topic).is_none())
-            {
+            while self.ask_all(topic)?.is_none_or(|there| !there.led) {
                 if Instant::now() > deadline {
                     return Err(store_error(format!("topic {topic} was made, but has no leader yet")));
                 }
@@ -244,7 +273,7 @@ impl Topics {
                 Err((_, error)) => return Err(store_error(format!("{what}: {error}"))),
             }
         }
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+        self.forget(topic);
         Ok(())
     }
 

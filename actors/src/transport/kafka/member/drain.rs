@@ -32,8 +32,14 @@ impl Work {
     /// Asks the owner of a partition to drain; the owner, if it has one that drains now.
     fn drain(&mut self, partition: Partition) -> Option<Owner> {
         let seat = self.seats.get_mut(&partition)?;
-        match &seat.stage {
-            Stage::Acquiring => None,
+        match &mut seat.stage {
+            Stage::Acquiring(former) => {
+                // It is not started over for the owner that has failed.
+                if let Some(former) = former.take() {
+                    self.assignee.lost(partition, former.epoch);
+                }
+                None
+            }
             Stage::Draining(owner) => Some(owner.clone()),
             Stage::Owned(owner, _) => {
                 let owner = owner.clone();
@@ -75,7 +81,7 @@ impl Work {
     }
 
     /// Nothing of an owner is settled any more.
-    fn take_away(&mut self, partition: Partition, epoch: Epoch) {
+    pub(super) fn take_away(&mut self, partition: Partition, epoch: Epoch) {
         self.core.owners.retire(&Owner { group: self.request.group.clone(), partition, epoch });
         self.notes.commits.withdraw(partition);
         self.assignee.lost(partition, epoch);
@@ -96,7 +102,10 @@ impl Work {
             let Some(input) = self.input_of(element.topic()) else { continue };
             let partition = Partition(u32::try_from(element.partition()).unwrap_or(0));
             self.loose.remove(&(partition, input));
-            self.restarts.remove(&partition);
+            if let Some(reply) = self.restarts.remove(&partition) {
+                // That it was taken away is nobody's failure.
+                let _ = reply.send(Ok(()));
+            }
             // Other topics' partitions of this number may stay: they wait for this one to come back.
             if let Some(seat) = self.seats.remove(&partition) {
                 let others = seat.channels.into_iter().enumerate().filter(|(other, _)| *other != input);
@@ -114,9 +123,9 @@ impl Work {
     }
 
     fn lose_one(&mut self, partition: Partition) {
-        let owner = self.seats.get(&partition).and_then(|seat| match &seat.stage {
+        let owner = self.seats.get_mut(&partition).and_then(|seat| match &mut seat.stage {
             Stage::Owned(owner, _) | Stage::Draining(owner) => Some(owner.clone()),
-            Stage::Acquiring => None,
+            Stage::Acquiring(former) => former.take(),
         });
         if let Some(owner) = owner {
             for revocation in &mut self.revocations {
@@ -133,6 +142,9 @@ impl Work {
         self.seats.clear();
         self.loose.clear();
         self.revocations.clear();
+        for (_, reply) in std::mem::take(&mut self.restarts) {
+            let _ = reply.send(Ok(()));
+        }
     }
 
     /// Asks every owner to drain, for good.

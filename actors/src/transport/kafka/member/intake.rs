@@ -1,15 +1,18 @@
 //! Partitions that the group gives us: set up, looked up, and handed to the assignee.
 
 use std::{
-    collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use pandaflow::{Offset, Partition, ports::Assignment};
+use pandaflow::{
+    Offset, Partition,
+    policy::watermark::Progress,
+    ports::{Assignment, StoreError, SubscriptionRequest},
+};
 use rdkafka::{
     Message, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -24,9 +27,10 @@ use super::{
     work::Work,
 };
 use crate::transport::kafka::{
-    acquire::{Found, find},
+    acquire::{Found, Search, find_to_read},
+    core::Core,
     failure::failed,
-    owners::Committer,
+    owners::{Committer, Former},
     record::record_of,
     topics::number,
 };
@@ -74,16 +78,7 @@ impl Work {
                 ringing.store(true, Ordering::Release);
                 bell.ring();
             });
-            let astray = VecDeque::new();
-            let channel = Channel {
-                topic: self.topic(input),
-                queue,
-                filled,
-                astray,
-                next: Offset::ZERO,
-                heard: Instant::now(),
-            };
-            self.loose.insert((partition, input), channel);
+            self.loose.insert((partition, input), Channel::new(self.topic(input), queue, filled));
         }
         if let Err(error) = take_over(&consumer, list) {
             self.complain(&error);
@@ -117,33 +112,23 @@ impl Work {
     pub(super) fn look_up(&mut self, wanted: Vec<(Partition, u64)>) {
         let Some(client) = self.client.as_ref().filter(|_| !wanted.is_empty()) else { return };
         let (core, consumer) = (Arc::clone(&self.core), Arc::clone(&client.consumer));
-        let (notes, group, topics) =
-            (Arc::clone(&self.notes), self.request.group.clone(), self.request.topics.clone());
+        let (notes, request) = (Arc::clone(&self.notes), self.request.clone());
+        // Here and now: while it waits, the partition may be taken away, come back, and have an owner that is none of its.
+        let take = |(partition, _): &(Partition, u64)| core.owners.take(&request.group, *partition);
+        let former: Vec<Former> = wanted.iter().map(take).collect();
+        let seats = wanted.iter().filter_map(|(partition, _)| self.seats.get(partition));
+        let seats: Vec<Weak<()>> = seats.map(|seat| Arc::downgrade(&seat.wanted)).collect();
         self.looking += 1;
         let looked_up = async move {
+            Former::wait_for(former).await;
             let partitions: Vec<Partition> = wanted.iter().map(|(partition, _)| *partition).collect();
-            for partition in &partitions {
-                core.owners.end(&group, *partition).await;
-            }
-            let asking = Arc::clone(&core);
-            let found = core.background.ask(move || {
-                let timeout = asking.config.request_timeout;
-                let committed = |list| {
-                    consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"))
-                };
-                find(&asking, committed, &group, &partitions, &topics)
-            });
-            let found = found.await;
+            let found = search(core, consumer, request, partitions, seats).await;
             notes.leave(Note::Found(wanted, found));
         };
         self.core.background.spawn(looked_up);
     }
 
-    pub(super) fn found(
-        &mut self,
-        wanted: Vec<(Partition, u64)>,
-        found: Result<Vec<Found>, pandaflow::ports::StoreError>,
-    ) {
+    pub(super) fn found(&mut self, wanted: Vec<(Partition, u64)>, found: Result<Vec<Found>, StoreError>) {
         self.looking = self.looking.saturating_sub(1);
         match found {
             Ok(found) => {
@@ -157,51 +142,81 @@ impl Work {
                 }
             }
             Err(error) => {
+                let mut wanted = wanted;
+                wanted.retain(|(partition, number)| self.is_awaited(*partition, *number));
+                if wanted.is_empty() {
+                    return;
+                }
                 log::warn!("kafka: {}: {error}: trying again", self.request.group);
                 let at = Instant::now() + LOOK_AGAIN;
-                self.look_again.extend(wanted.into_iter().map(|(partition, number)| (at, partition, number)));
+                // In two lots, and so on: a partition that has no leader must not hold up the others for good.
+                let rest = wanted.split_off(wanted.len() / 2);
+                self.look_again.extend([wanted, rest].into_iter().map(|lot| (at, lot)));
             }
         }
     }
 
     fn is_awaited(&self, partition: Partition, number: u64) -> bool {
         let seat = self.seats.get(&partition);
-        seat.is_some_and(|seat| seat.number == number && matches!(seat.stage, Stage::Acquiring))
+        seat.is_some_and(|seat| seat.number == number && matches!(seat.stage, Stage::Acquiring(_)))
     }
 
     pub(super) fn retry_look_ups(&mut self) {
         let now = Instant::now();
-        let due: Vec<_> = self.look_again.extract_if(.., |(at, ..)| *at <= now).collect();
-        let due: Vec<_> = due.into_iter().map(|(_, partition, number)| (partition, number)).collect();
-        let awaited = due.into_iter().filter(|(partition, number)| self.is_awaited(*partition, *number));
-        let awaited = awaited.collect();
-        self.look_up(awaited);
+        let due: Vec<_> = self.look_again.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, mut lot) in due {
+            lot.retain(|(partition, number)| self.is_awaited(*partition, *number));
+            self.look_up(lot);
+        }
     }
 
     /// A partition has its new owner.
-    fn begin(&mut self, found: Found) {
+    fn begin(&mut self, mut found: Found) {
         let partition = found.partition;
-        let restarted = self.restarts.remove(&partition);
-        if restarted.is_some() {
+        let Some(seat) = self.seats.get_mut(&partition) else { return };
+        for (input, offset) in std::mem::take(&mut seat.cut) {
+            found.begin_log_anew(input, Progress::at(offset));
+        }
+        // What the client has handed out for an owner before may have been given back: it goes on behind that by itself.
+        let again =
+            seat.channels.iter().any(|channel| channel.read) || self.restarts.contains_key(&partition);
+        if again {
             self.seek(&found);
         }
         let guarantee = self.guarantee();
         let Some(seat) = self.seats.get_mut(&partition) else { return };
         for (channel, (_, progress)) in seat.channels.iter_mut().zip(&found.progress) {
-            if restarted.is_some() {
-                channel.forget(progress.next);
+            if again {
+                channel.forget();
             }
-            channel.next = progress.next;
-            channel.heard = Instant::now();
+            channel.begin(progress.next);
         }
         let committer = Committer::Member(Arc::clone(&self.notes.commits));
         let acquired = self.core.owners.begin(&self.core, &self.request.group, found, guarantee, committer);
         let wants = Wants::new(&self.notes.bell);
         seat.stage = Stage::Owned(acquired.owner.clone(), Arc::clone(&wants));
         self.assignee.assigned(Assignment { acquired, demand: wants });
-        if let Some(reply) = restarted {
+        if let Some(reply) = self.restarts.remove(&partition) {
             let _ = reply.send(Ok(()));
         }
+    }
+
+    /// An input's log goes on below what was read of it. Its partition is started over, from there.
+    pub(super) fn log_was_cut(&mut self, partition: Partition, input: usize, offset: Offset) {
+        let Some(seat) = self.seats.get_mut(&partition) else { return };
+        let Stage::Owned(owner, _) = &seat.stage else { return };
+        log::error!(
+            "kafka: {}: {}[{partition}] goes on at {offset}, below what was read of it: the topic was made anew or cut off, \
+             and is read from there",
+            self.request.group,
+            self.request.topics[input],
+        );
+        let epoch = owner.epoch;
+        seat.cut.push((input, offset));
+        self.seat_numbers += 1;
+        seat.start_over(self.seat_numbers, None);
+        self.take_away(partition, epoch);
+        self.look_up(vec![(partition, self.seat_numbers)]);
     }
 
     /// Goes back to what was committed. Everything that was fetched before is out of date from here on.
@@ -230,4 +245,32 @@ impl Work {
             channel.went_astray(message, record);
         }
     }
+}
+
+/// Looks partitions up, with all that has to be there for them.
+async fn search(
+    core: Arc<Core>,
+    consumer: Arc<BaseConsumer<MemberContext>>,
+    request: SubscriptionRequest,
+    partitions: Vec<Partition>,
+    seats: Vec<Weak<()>>,
+) -> Result<Vec<Found>, StoreError> {
+    // Inputs may have grown since, and another member may have written state of their new partitions already.
+    if let Some(last) = partitions.iter().map(|partition| partition.0).max() {
+        core.changelog_for(&request.group, last, last + 1).await?;
+    }
+    let asking = Arc::clone(&core);
+    let found = core.background.ask(move || {
+        let timeout = asking.config.request_timeout;
+        let committed =
+            |list| consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"));
+        let search = Search {
+            group: &request.group,
+            partitions: &partitions,
+            topics: &request.topics,
+            wanted: &|| seats.iter().any(|seat| seat.strong_count() > 0),
+        };
+        find_to_read(&asking, committed, &search)
+    });
+    found.await
 }

@@ -26,23 +26,19 @@ impl Work {
     }
 
     fn restart(&mut self, partition: Partition, reply: oneshot::Sender<Result<(), StoreError>>) {
-        let group = &self.request.group;
-        let seat = self.seats.get_mut(&partition).filter(|_| !self.closing);
-        let Some((seat, owner)) = seat.and_then(|seat| match &seat.stage {
-            Stage::Owned(owner, _) => {
-                let owner = owner.clone();
-                Some((seat, owner))
-            }
-            Stage::Acquiring | Stage::Draining(_) => None,
-        }) else {
-            let message = format!("{group} doesn't own partition {partition} any more");
+        let Some(seat) = self.seats.get_mut(&partition).filter(|_| !self.closing) else {
+            let message = format!("{} doesn't own partition {partition} any more", self.request.group);
             let _ = reply.send(Err(store_error(message)));
             return;
         };
-        self.core.owners.stop(&owner);
-        seat.stage = Stage::Acquiring;
+        let Stage::Owned(owner, _) = &seat.stage else {
+            // It has been taken away, which its assignee has been told, or starts over already.
+            let _ = reply.send(Ok(()));
+            return;
+        };
+        let former = Some(owner.clone());
         self.seat_numbers += 1;
-        seat.number = self.seat_numbers;
+        seat.start_over(self.seat_numbers, former);
         self.restarts.insert(partition, reply);
         self.look_up(vec![(partition, self.seat_numbers)]);
     }

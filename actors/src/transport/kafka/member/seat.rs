@@ -34,16 +34,37 @@ pub(super) struct Channel {
     pub(super) next: Offset,
     /// When records last came, or the partition was given to us.
     pub(super) heard: Instant,
+    /// Whether the client has handed records out, so that it goes on behind them, whoever they were for.
+    pub(super) read: bool,
+    /// Whether the owner that there is now has got one.
+    began: bool,
+}
+
+/// Why there is no record.
+pub(super) enum Trouble {
+    /// What the client says.
+    Client(KafkaError),
+    /// The log goes on at an offset below what was delivered of it: it was made anew, or cut off.
+    Cut(Offset),
 }
 
 impl Channel {
+    pub(super) fn new(
+        topic: TopicName,
+        queue: PartitionQueue<MemberContext>,
+        filled: Arc<AtomicBool>,
+    ) -> Self {
+        let (astray, next) = (VecDeque::new(), Offset::ZERO);
+        Self { topic, queue, filled, astray, next, heard: Instant::now(), read: false, began: false }
+    }
+
     /// Whether there may be something.
     fn may_have(&self) -> bool {
         !self.astray.is_empty() || self.filled.load(Ordering::Acquire)
     }
 
     /// The next record; `None` if there is none now.
-    fn take(&mut self) -> Result<Option<Record>, KafkaError> {
+    fn take(&mut self) -> Result<Option<Record>, Trouble> {
         loop {
             let record = match self.astray.pop_front() {
                 Some(record) => record,
@@ -57,23 +78,35 @@ impl Channel {
                         }
                         Some(Err(error)) => {
                             self.filled.store(true, Ordering::Release);
-                            return Err(error);
+                            return Err(Trouble::Client(error));
                         }
                         None => return Ok(None),
                     }
                 }
             };
+            self.read = true;
             if record.offset >= self.next {
                 self.next = record.offset.next();
+                self.began = true;
                 return Ok(Some(record));
+            }
+            // Before that, the client may begin below what is settled.
+            if self.began {
+                return Err(Trouble::Cut(record.offset));
             }
         }
     }
 
-    /// Records that were fetched so far are not wanted any more.
-    pub(super) fn forget(&mut self, next: Offset) {
-        self.astray.clear();
+    /// A new owner begins at this offset.
+    pub(super) fn begin(&mut self, next: Offset) {
         self.next = next;
+        self.began = false;
+        self.heard = Instant::now();
+    }
+
+    /// Records that were fetched so far are not wanted any more.
+    pub(super) fn forget(&mut self) {
+        self.astray.clear();
         self.filled.store(true, Ordering::Release);
     }
 
@@ -91,8 +124,9 @@ impl Channel {
 
 /// What becomes of it.
 pub(super) enum Stage {
-    /// Its group's progress and its state are being looked up.
-    Acquiring,
+    /// Its group's progress and its state are being looked up. If it is started over, its assignee knows of an owner that
+    /// is no more.
+    Acquiring(Option<Owner>),
     /// It has an owner, who may ask for records.
     Owned(Owner, Arc<Wants>),
     /// Its owner drains, or has let go.
@@ -106,17 +140,29 @@ pub(super) struct Seat {
     pub(super) number: u64,
     pub(super) channels: Vec<Channel>,
     pub(super) stage: Stage,
+    /// Inputs whose logs are others than those that were read, and where they go on.
+    pub(super) cut: Vec<(usize, Offset)>,
+    /// Held by the look-up that the seat waits for, weakly: gone with the seat, or when another look-up is begun.
+    pub(super) wanted: Arc<()>,
     /// The input whose turn it is.
     turn: usize,
 }
 
 impl Seat {
     pub(super) fn new(partition: Partition, number: u64, channels: Vec<Channel>) -> Self {
-        Self { partition, number, channels, stage: Stage::Acquiring, turn: 0 }
+        let (stage, wanted) = (Stage::Acquiring(None), Arc::new(()));
+        Self { partition, number, channels, stage, cut: Vec::new(), wanted, turn: 0 }
     }
 
-    /// The next records that were asked for and are there. Errors go to `trouble`.
-    pub(super) fn next_batch(&mut self, mut trouble: impl FnMut(KafkaError)) -> Option<Batch> {
+    /// Is to be looked up again, under a new number.
+    pub(super) fn start_over(&mut self, number: u64, former: Option<Owner>) {
+        self.stage = Stage::Acquiring(former);
+        self.number = number;
+        self.wanted = Arc::new(());
+    }
+
+    /// The next records that were asked for and are there. Troubles go to `trouble`, with their input.
+    pub(super) fn next_batch(&mut self, mut trouble: impl FnMut(usize, Trouble)) -> Option<Batch> {
         let Stage::Owned(owner, wants) = &self.stage else { return None };
         let (events, mut bytes) = wants.open();
         let events = events.min(PAGE);
@@ -138,7 +184,12 @@ impl Seat {
                         records.push(record);
                     }
                     Ok(None) => break,
-                    Err(error) => trouble(error),
+                    Err(cut @ Trouble::Cut(_)) => {
+                        // What was read before is of the log that is no more.
+                        trouble(input, cut);
+                        return None;
+                    }
+                    Err(error) => trouble(input, error),
                 }
             }
             if !records.is_empty() {

@@ -24,7 +24,7 @@ use super::{
     context::{Callbacks, MemberContext},
     drain::Revocation,
     notes::Notes,
-    seat::{Channel, Seat},
+    seat::{Channel, Seat, Trouble},
     silence::Silence,
 };
 use crate::transport::kafka::{
@@ -72,7 +72,7 @@ pub(super) struct Work {
     /// Look-ups under way: each has the consumer.
     pub(super) looking: usize,
     /// Partitions whose look-up failed, and when to try again.
-    pub(super) look_again: Vec<(Instant, Partition, u64)>,
+    pub(super) look_again: Vec<(Instant, Vec<(Partition, u64)>)>,
     pub(super) seat_numbers: u64,
     /// Set when everything is given back for good.
     pub(super) closing: bool,
@@ -205,13 +205,18 @@ impl Work {
     fn deliver(&mut self) -> bool {
         let (mut delivered, mut troubles) = (false, Vec::new());
         for seat in self.seats.values_mut() {
-            if let Some(batch) = seat.next_batch(|error| troubles.push(error)) {
+            let partition = seat.partition;
+            if let Some(batch) = seat.next_batch(|input, trouble| troubles.push((partition, input, trouble)))
+            {
                 delivered = true;
                 self.assignee.delivered(batch);
             }
         }
-        for error in troubles {
-            self.complain(&error);
+        for (partition, input, trouble) in troubles {
+            match trouble {
+                Trouble::Client(error) => self.complain(&error),
+                Trouble::Cut(offset) => self.log_was_cut(partition, input, offset),
+            }
         }
         delivered
     }
