@@ -1,6 +1,10 @@
 //! What a new owner of a partition finds: how far its group has come, its ledger, its state.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use pandaflow::{
     Epoch, Group, Offset, Partition, TopicName,
@@ -17,6 +21,7 @@ use super::{
     commit_note::{Tally, read_ranges},
     core::Core,
     failure::failed,
+    in_database,
     log_reader::read_to_end,
     record::header,
     topics::number,
@@ -36,11 +41,15 @@ pub(super) struct Found {
     pub(super) applied: Vec<Applied>,
     /// Events that have failed and not ended.
     pub(super) attempts: Vec<FailedAttempts>,
+    /// The new owner's epoch, where a database has made it.
+    pub(super) granted: Option<Epoch>,
+    /// Whether reading has to begin before what the group has committed.
+    pub(super) rewind: bool,
 }
 
 impl Found {
     /// With all of the changelog taken in: what of it the progress has not passed.
-    fn sum_up(&mut self) {
+    pub(super) fn sum_up(&mut self) {
         let Self { progress, table, .. } = self;
         let open = |topic: &TopicName, offset: Offset| {
             progress
@@ -58,8 +67,61 @@ impl Found {
     }
 }
 
+/// Looks partitions of a group up, where their settlements are made; `committed` asks for what the group has committed.
+pub(super) async fn look_up<C>(
+    core: &Arc<Core>,
+    committed: C,
+    group: &Group,
+    partitions: &[Partition],
+    topics: &[TopicName],
+) -> Result<Vec<Found>, StoreError>
+where
+    C: FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError> + Send + 'static,
+{
+    if let Some(database) = &core.config.settle_in {
+        return in_database::find(core, database, committed, group, partitions, topics).await;
+    }
+    let (asking, group, partitions, topics) =
+        (Arc::clone(core), group.clone(), partitions.to_vec(), topics.to_vec());
+    core.background.ask(move || find(&asking, committed, &group, &partitions, &topics)).await
+}
+
 /// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
-pub(super) fn find(
+fn find(
+    core: &Core,
+    committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
+    group: &Group,
+    partitions: &[Partition],
+    topics: &[TopicName],
+) -> Result<Vec<Found>, StoreError> {
+    let mut all = look(core, committed, group, partitions, topics)?;
+    let mut tables = restore(core, group, partitions)?;
+    for found in &mut all {
+        found.table = tables.remove(&found.partition).unwrap_or_default();
+        found.sum_up();
+    }
+    Ok(all)
+}
+
+/// What is in the changelog of these partitions. Blocks.
+pub(super) fn restore(
+    core: &Core,
+    group: &Group,
+    partitions: &[Partition],
+) -> Result<BTreeMap<Partition, Table>, StoreError> {
+    let changelog = core.names.changelog(group);
+    let kept = core.topics.partitions(&changelog)?.unwrap_or(0);
+    let from: Vec<(u32, i64)> =
+        partitions.iter().filter(|partition| partition.0 < kept).map(|partition| (partition.0, 0)).collect();
+    let mut tables: BTreeMap<Partition, Table> = BTreeMap::new();
+    read_changelog(core, &changelog, &from, |partition, entry| {
+        tables.entry(partition).or_default().take_in(entry);
+    })?;
+    Ok(tables)
+}
+
+/// What the group has committed of these partitions, without its state. Blocks.
+pub(super) fn look(
     core: &Core,
     committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
     group: &Group,
@@ -102,16 +164,10 @@ pub(super) fn find(
             table: Table::default(),
             applied: Vec::new(),
             attempts: Vec::new(),
+            granted: None,
+            rewind: false,
         });
     }
-    let from: Vec<(u32, i64)> =
-        partitions.iter().filter(|partition| partition.0 < kept).map(|partition| (partition.0, 0)).collect();
-    read_changelog(core, &changelog, &from, |partition, entry| {
-        if let Some(found) = found.iter_mut().find(|found| found.partition == partition) {
-            found.table.take_in(entry);
-        }
-    })?;
-    found.iter_mut().for_each(Found::sum_up);
     Ok(found)
 }
 

@@ -104,7 +104,7 @@ impl Owners {
     }
 
     /// An epoch above all that this process, the clock and the group know of.
-    fn next_epoch(&self, above: u64) -> Epoch {
+    pub(super) fn next_epoch(&self, above: u64) -> Epoch {
         let now = u64::try_from(SystemClock.now().0).unwrap_or(0).saturating_mul(1000);
         let next = |newest: u64| Some(newest.max(above).saturating_add(1).max(now));
         let before = self.newest.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or_default();
@@ -119,8 +119,11 @@ impl Owners {
         found: Found,
         committer: Committer,
     ) -> Acquired {
-        let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
-        let owner = Owner { group: group.clone(), partition, epoch: self.next_epoch(epoch.0) };
+        let Found {
+            partition, partitions, progress, ledger, epoch, table, applied, attempts, granted, ..
+        } = found;
+        let epoch = granted.unwrap_or_else(|| self.next_epoch(epoch.0));
+        let owner = Owner { group: group.clone(), partition, epoch };
         let life = Arc::new(Life {
             owner: owner.clone(),
             partitions,

@@ -5,12 +5,12 @@ use std::sync::{Arc, atomic::Ordering};
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
     Group, Partition, TopicName,
-    ports::{Acquired, SettleErrorKind, Settlement, SettlementStore, StoreError, Unsettled},
+    ports::{Acquired, SettleErrorKind, Settlement, SettlementStore, StoreError, Transaction, Unsettled},
 };
 use tokio::sync::oneshot;
 
 use super::{
-    acquire::find,
+    acquire::look_up,
     core::Core,
     failure::store_error,
     owners::Committer,
@@ -33,12 +33,10 @@ impl SettlementStore for KafkaSettlement {
         let acquired = self.0.background.spawn(async move {
             core.owners.end(&group, partition).await;
             let (asking, name) = (Arc::clone(&core), group.clone());
-            let found = core.background.ask(move || {
-                let outsider = asking.outsider(&name)?;
-                let committed = |list| outsider.committed(list);
-                Ok((find(&asking, committed, &name, &[partition], &topics)?, outsider))
-            });
-            let (mut found, outsider) = found.await?;
+            let outsider = core.background.ask(move || asking.outsider(&name)).await?;
+            let asked = Arc::clone(&outsider);
+            let committed = move |list| asked.committed(list);
+            let mut found = look_up(&core, committed, &group, &[partition], &topics).await?;
             let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;
             Ok(core.owners.begin(&core, &group, found, Committer::Outsider(outsider)))
         });
@@ -46,6 +44,28 @@ impl SettlementStore for KafkaSettlement {
     }
 
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        self.hand_over(settlement, None)
+    }
+
+    fn settle_in(
+        &self,
+        settlement: Settlement,
+        transaction: Box<dyn Transaction>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        self.hand_over(settlement, Some(transaction))
+    }
+
+    fn asks_for_applied(&self) -> bool {
+        self.0.config.settle_in.is_none()
+    }
+}
+
+impl KafkaSettlement {
+    fn hand_over(
+        &self,
+        settlement: Settlement,
+        within: Option<Box<dyn Transaction>>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let owner = &settlement.owner;
         let seat = self.0.owners.seat(&owner.group, owner.partition);
         let Some(seat) = seat.filter(|seat| seat.life.owner.epoch == owner.epoch) else {
@@ -55,7 +75,7 @@ impl SettlementStore for KafkaSettlement {
         };
         let (reply, answer) = oneshot::channel();
         // A settler that has ended drops the job, which answers then.
-        let _ = seat.jobs.send(Job::new(settlement, reply));
+        let _ = seat.jobs.send(Job::new(settlement, within, reply));
         let life = Arc::clone(&seat.life);
         drop(seat);
         async move {
@@ -66,9 +86,5 @@ impl SettlementStore for KafkaSettlement {
             answer
         }
         .boxed()
-    }
-
-    fn asks_for_applied(&self) -> bool {
-        true
     }
 }

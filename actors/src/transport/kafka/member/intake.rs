@@ -24,7 +24,7 @@ use super::{
     work::Work,
 };
 use crate::transport::kafka::{
-    acquire::{Found, find},
+    acquire::{Found, look_up},
     failure::failed,
     owners::Committer,
     record::record_of,
@@ -33,6 +33,8 @@ use crate::transport::kafka::{
 
 /// How long to wait before a failed look-up is tried again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a partition may take that is to be read from before what was committed.
+const REWIND: Duration = Duration::from_secs(5);
 
 impl Decided {
     /// Tells the group that it was heard, when nobody cares any more what it was.
@@ -118,15 +120,11 @@ impl Work {
             for partition in &partitions {
                 core.owners.end(&group, *partition).await;
             }
-            let asking = Arc::clone(&core);
-            let found = core.background.ask(move || {
-                let timeout = asking.config.request_timeout;
-                let committed = |list| {
-                    consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"))
-                };
-                find(&asking, committed, &group, &partitions, &topics)
-            });
-            let found = found.await;
+            let timeout = core.config.request_timeout;
+            let committed = move |list| {
+                consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"))
+            };
+            let found = look_up(&core, committed, &group, &partitions, &topics).await;
             notes.leave(Note::Found(wanted, found));
         };
         self.core.background.spawn(looked_up);
@@ -175,12 +173,12 @@ impl Work {
     fn begin(&mut self, found: Found) {
         let partition = found.partition;
         let restarted = self.restarts.remove(&partition);
-        if restarted.is_some() {
+        if restarted.is_some() || found.rewind {
             self.seek(&found);
         }
         let Some(seat) = self.seats.get_mut(&partition) else { return };
         for (channel, (_, progress)) in seat.channels.iter_mut().zip(&found.progress) {
-            if restarted.is_some() {
+            if restarted.is_some() || found.rewind {
                 channel.forget(progress.next);
             }
             channel.next = progress.next;
@@ -204,8 +202,9 @@ impl Work {
                 Ok(offset) => At::Offset(offset),
             };
             // With no time to wait it doesn't tell whether the partition has begun to be read; one that has not begins at
-            // what was committed anyway.
-            if let Err(error) = client.consumer.seek(name, number(found.partition.0), at, Duration::ZERO) {
+            // what was committed anyway. Where that would be too far, it has to tell.
+            let patience = if found.rewind { REWIND } else { Duration::ZERO };
+            if let Err(error) = client.consumer.seek(name, number(found.partition.0), at, patience) {
                 log::warn!("kafka: {}: seeking {name}[{}]: {error}", self.request.group, found.partition);
             }
         }
