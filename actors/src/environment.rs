@@ -45,17 +45,14 @@ fn text_of(bytes: Vec<u8>) -> Result<String, EnvironmentError> {
     })
 }
 
-/// Where the data of a program lies: where DATABASE__URL says, else in `default`.
+/// Where the data of a program lies: where DATABASE__URL says, else in `default`, also if it names a server.
 #[must_use]
 pub fn data_folder(settings: &Settings, default: &Path) -> PathBuf {
     let said = |one: &pandaflow::settings::InForce| {
         one.variable == "DATABASE__URL" && !matches!(one.source, Source::Default)
     };
-    if settings.in_force().iter().any(said) {
-        settings.database.url.path().to_owned()
-    } else {
-        default.to_owned()
-    }
+    let path = settings.database.url.path().filter(|_| settings.in_force().iter().any(said));
+    path.unwrap_or(default).to_owned()
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::{path::Path, sync::Arc};
 
 use clap::ValueEnum;
 #[cfg(feature = "kafka")]
-use pandaflow::ports::{DedupStore, StoreError};
-#[cfg(all(feature = "kafka", feature = "redis"))]
-use pandaflow::settings::WhenStoreIsDown;
+use pandaflow::ports::StoreError;
 use pandaflow::{ports::Transport, settings::Settings};
+
+#[cfg(feature = "kafka")]
+mod stores;
 
 use crate::{
     Program,
@@ -31,6 +32,12 @@ pub enum ModeError {
     /// The data folder can't be used.
     #[error(transparent)]
     Embedded(#[from] OpenError),
+    /// The settings name a server, where a file is needed.
+    #[error(
+        "DATABASE__URL names PostgreSQL, and --mode embedded keeps its data in a file: write sqlite: and its path, or run with \
+         --mode kafka"
+    )]
+    NoFile,
     /// The thread that opens the data has ended before it was done.
     #[error("the data could not be opened: its thread has ended")]
     Ended,
@@ -45,6 +52,16 @@ pub enum ModeError {
     #[cfg(all(feature = "kafka", feature = "redis"))]
     #[error("REDIS__URL: {0}")]
     Redis(StoreError),
+    /// The database can't be reached, or used as it is.
+    #[cfg(all(feature = "kafka", feature = "postgres"))]
+    #[error("DATABASE__URL: {0}")]
+    Postgres(StoreError),
+    /// This program can't speak to PostgreSQL.
+    #[cfg(all(feature = "kafka", not(feature = "postgres")))]
+    #[error(
+        "DATABASE__URL names PostgreSQL, which this program was built without: build it with --features postgres"
+    )]
+    NoPostgres,
     /// The clients can't be made.
     #[cfg(feature = "kafka")]
     #[error(transparent)]
@@ -73,6 +90,7 @@ impl Mode {
         settings: &Settings,
     ) -> Result<Arc<dyn Transport>, ModeError> {
         match self {
+            Self::Embedded if settings.database.url.postgres().is_some() => Err(ModeError::NoFile),
             Self::Embedded => Ok(Arc::new(EmbeddedTransport::open(data, EmbeddedConfig::by(settings))?)),
             Self::Kafka => open_kafka(program, settings).await,
         }
@@ -83,47 +101,13 @@ impl Mode {
 async fn open_kafka(program: &Program, settings: &Settings) -> Result<Arc<dyn Transport>, ModeError> {
     use crate::{
         broker::{Broker, PrepareError},
-        transport::kafka::{KafkaConfig, KafkaTransport},
+        transport::kafka::KafkaTransport,
     };
     let broker = Broker::connect(settings).await.map_err(PrepareError::from)?;
     for change in broker.prepare(program, settings).await? {
         slog::warn!(crate::logging::logger(), "a topic is not as declared"; "topic" => change);
     }
-    let config = KafkaConfig::by(settings, dedup(settings).await?).map_err(PrepareError::from)?;
-    Ok(Arc::new(KafkaTransport::new(config)?))
-}
-
-/// Where ids that were seen are kept: on Redis, for all processes. It has to answer at start; later, unless the settings say to
-/// wait for it, settlements go on without it.
-#[cfg(all(feature = "kafka", feature = "redis"))]
-async fn dedup(settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
-    use crate::transport::{
-        DeferredMarks,
-        redis::{RedisConfig, RedisDedupStore},
-    };
-    let mut config = RedisConfig::from(&settings.redis);
-    let prefix = settings.kafka.prefix.as_deref().unwrap_or_default();
-    config.key_prefix.insert_str(0, prefix);
-    let store = RedisDedupStore::open(&config).map_err(ModeError::Redis)?;
-    store.check().await.map_err(ModeError::Redis)?;
-    let store: Arc<dyn DedupStore> = Arc::new(store);
-    match settings.dedup.when_store_is_down {
-        WhenStoreIsDown::Pause => Ok(store),
-        WhenStoreIsDown::Bypass | WhenStoreIsDown::Local => {
-            Ok(Arc::new(DeferredMarks::over(store, settings.dedup.local_capacity)?))
-        }
-    }
-}
-
-/// Where ids that were seen are kept: in this process's memory alone, which is too little where several share the work.
-#[cfg(all(feature = "kafka", not(feature = "redis")))]
-async fn dedup(_settings: &Settings) -> Result<Arc<dyn DedupStore>, ModeError> {
-    slog::warn!(
-        crate::logging::logger(),
-        "ids for dedup are kept in this process's memory: what another process or life has handled is not known; build with \
-         --features redis"
-    );
-    Ok(crate::transport::memory::MemoryTransport::new(Arc::new(pandaflow::SystemClock)).dedup())
+    Ok(Arc::new(KafkaTransport::new(stores::config(settings).await?)?))
 }
 
 /// Without the feature there is nothing to open.

@@ -11,6 +11,8 @@ pub mod memory;
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(any(feature = "kafka", feature = "postgres"))]
+pub mod settlement_database;
 
 #[cfg(any(feature = "embedded", feature = "postgres"))]
 mod dead_letter_columns;

@@ -10,7 +10,7 @@ use crate::{
     Stateful, StreamProcessor, Timestamp, TopicName, TraceParent,
     codec::{Decode, DecodeError, Encode, EncodeError},
     headers,
-    ports::TableView,
+    ports::{TableView, Transaction, TransactionError, Transactions},
     processor::EmittedBy,
 };
 
@@ -24,7 +24,13 @@ pub struct Scope {
     pub outputs: Vec<TopicName>,
     /// Its tables, in the order of the declaration.
     pub tables: Vec<std::sync::Arc<dyn TableView>>,
+    /// Begins the transactions that its handlers take part in, where there are some.
+    pub transactions: Option<std::sync::Arc<dyn Transactions>>,
 }
+
+const NO_TRANSACTIONS: TransactionError = TransactionError::Unsupported(
+    "settlements are made in a database with --mode kafka, DATABASE__URL=postgres://.. and DATABASE__SETTLEMENT=database",
+);
 
 /// One attempt: handed to the handler, kept by the runtime if the attempt succeeds, thrown away if it fails.
 pub struct Context<P: StreamProcessor> {
@@ -39,6 +45,7 @@ pub struct Context<P: StreamProcessor> {
     filtered: bool,
     /// In a box: it is large, and there seldom is one.
     broken: Option<Box<Failure>>,
+    transaction: Option<Box<dyn Transaction>>,
 }
 
 /// What is passed on from an event to those that it causes.
@@ -58,6 +65,8 @@ pub struct Effects<S> {
     pub outputs: Vec<Outgoing>,
     /// Whether the handler passed the event over.
     pub filtered: bool,
+    /// The transaction that it took part in, to be committed with all of the above.
+    pub transaction: Option<Box<dyn Transaction>>,
 }
 
 impl<P: StreamProcessor> Context<P> {
@@ -76,6 +85,7 @@ impl<P: StreamProcessor> Context<P> {
             outputs: Vec::new(),
             filtered: false,
             broken: None,
+            transaction: None,
         }
     }
 
@@ -184,6 +194,27 @@ impl<P: StreamProcessor> Context<P> {
         }
     }
 
+    /// The transaction of this attempt, begun at the first call. Its transport knows what it is: a handler asks for it by the
+    /// transport's own trait, such as `InTransaction` of PostgreSQL.
+    ///
+    /// # Errors
+    /// There are none where the processor runs, or the database can't be reached.
+    pub async fn open_transaction(&mut self) -> Result<&mut dyn Transaction, TransactionError> {
+        if self.transaction.is_none() {
+            let transactions = self.scope.transactions.as_ref().ok_or(NO_TRANSACTIONS)?;
+            self.transaction = Some(transactions.begin(P::DECLARATION.timeout).await?);
+        }
+        self.transaction.as_deref_mut().ok_or(NO_TRANSACTIONS)
+    }
+
+    /// The handler has ended well: so must its transaction be able to.
+    pub(crate) async fn end_transaction(&mut self) -> Result<(), TransactionError> {
+        match self.transaction.as_mut().filter(|_| !self.filtered) {
+            Some(transaction) => transaction.end_of_attempt().await,
+            None => Ok(()),
+        }
+    }
+
     /// The event's key as bytes; `None` if its record has none.
     #[must_use]
     pub fn key(&self) -> Option<&[u8]> {
@@ -233,8 +264,15 @@ impl<P: StreamProcessor> Context<P> {
     pub fn finish(self) -> Result<Effects<P::State>, Failure> {
         match self.broken {
             Some(failure) => Err(*failure),
-            None if self.filtered => Ok(Effects { state: None, outputs: Vec::new(), filtered: true }),
-            None => Ok(Effects { state: self.changed, outputs: self.outputs, filtered: false }),
+            None if self.filtered => {
+                Ok(Effects { state: None, outputs: Vec::new(), filtered: true, transaction: None })
+            }
+            None => Ok(Effects {
+                state: self.changed,
+                outputs: self.outputs,
+                filtered: false,
+                transaction: self.transaction,
+            }),
         }
     }
 }

@@ -9,6 +9,7 @@ mod settlement;
 mod source;
 mod states;
 mod table;
+mod transactions;
 
 pub use dead_letters::{DeadLetterFilter, DeadLetterId, DeadLetterStore, Filing, StoredDeadLetter};
 pub use dedup::{Claim, DedupStore, Verdict};
@@ -19,6 +20,7 @@ pub use settlement::{
 pub use source::{Assignee, Assignment, Batch, Demand, Source, Subscription, SubscriptionRequest};
 pub use states::StateStore;
 pub use table::{TableSource, TableView};
+pub use transactions::{Transaction, TransactionError, Transactions};
 
 use std::sync::Arc;
 
@@ -100,6 +102,18 @@ pub trait Transport: Send + Sync + 'static {
 
     /// The settled ledger of each group, over all partitions; a group that has settled nothing has an empty one.
     fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>>;
+
+    /// Begins the transactions that handlers take part in; `None`, which is the default, where settlements are not made in a
+    /// database of the user's.
+    fn transactions(&self) -> Option<Arc<dyn Transactions>> {
+        None
+    }
+
+    /// Records that are settled and wait to be published; `None`, which is the default, where settled outputs are on their
+    /// topics at once.
+    fn unpublished(&self) -> BoxFuture<'static, Result<Option<u64>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Stops what the transport runs in the background, after all that it was given is done.
     fn close(&self) -> BoxFuture<'static, ()>;

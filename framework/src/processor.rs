@@ -172,7 +172,8 @@ where
             processor.tombstone(tombstone, ctx).await
         }
     };
-    outcome.map_err(|error| Failure::of(&error))
+    outcome.map_err(|error| Failure::of(&error))?;
+    ctx.end_transaction().await.map_err(|error| Failure::of(&error))
 }
 
 /// [`attempt`] at an event of a declared input. Called by derived code.

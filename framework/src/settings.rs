@@ -62,7 +62,7 @@ mod value;
 pub use api::Api;
 pub use byte_size::ByteSize;
 pub use choice::one_of;
-pub use database::{Database, DatabaseUrl};
+pub use database::{Database, DatabaseUrl, SettleIn};
 pub use dedup::{Dedup, WhenStoreIsDown};
 pub use health::Health;
 pub use in_force::{InForce, Source};

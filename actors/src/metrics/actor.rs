@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::{
     BOUNDS, CountService, ForgetGauges, MetricsConfig, MetricsHandle, MetricsMailboxes, Observe,
-    RenderMetrics, live::Live, series::Counters,
+    RenderMetrics, ServiceCount, live::Live, series::Counters,
 };
 use crate::mailbox::Mailbox;
 
@@ -89,7 +89,10 @@ impl Handler<CountService> for MetricsActor {
     type Result = ();
 
     fn handle(&mut self, CountService(count): CountService, _ctx: &mut Self::Context) {
-        self.counters.count(&count);
+        match count {
+            ServiceCount::OutboxRows(rows) => self.live.outbox(rows),
+            count => self.counters.count(&count),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Live {
     gauges: HashMap<TaskKey, Gauges>,
     /// Seconds since 1970, by labels.
     last_activity: BTreeMap<String, f64>,
+    /// Where there is an outbox.
+    outbox_rows: Option<u64>,
     histograms: BTreeMap<(Metric, String), Histogram>,
 }
 
@@ -47,6 +49,11 @@ impl Live {
         self.gauges.remove(task);
     }
 
+    /// So many records wait to be published.
+    pub(super) fn outbox(&mut self, rows: u64) {
+        self.outbox_rows = Some(rows);
+    }
+
     /// Writes all of it in Prometheus' text format.
     pub(super) fn render(&self, text: &mut String) {
         let mut tasks: Vec<_> = self.gauges.iter().collect();
@@ -59,6 +66,10 @@ impl Live {
                 let _ = writeln!(text, "{}{{{labels}}} {}", metric.name(), value(metric, gauges));
             }
             text.push('\n');
+        }
+        if let Some(rows) = self.outbox_rows {
+            head(text, Metric::OutboxRows);
+            let _ = writeln!(text, "{} {rows}\n", Metric::OutboxRows.name());
         }
         head(text, Metric::TradingLastActivity);
         for (labels, seconds) in &self.last_activity {

@@ -39,6 +39,8 @@ pub enum ServiceCount {
     },
     /// The dead-letter store failed, or took too long.
     DeadLetterStoreFailed,
+    /// So many records wait in an outbox now.
+    OutboxRows(u64),
 }
 
 /// A service counts something.

@@ -34,6 +34,7 @@ pub enum Metric {
     Lag,
     MailboxDepth,
     CachedKeys,
+    OutboxRows,
     Processing,
     Settle,
     TradingEventsProcessed,
@@ -52,7 +53,7 @@ const TASK: &[&str] = &["processor", "namespace", "partition"];
 
 /// In the order of the enum.
 #[rustfmt::skip]
-const TABLE: [Row; 27] = [
+const TABLE: [Row; 28] = [
     Row(Metric::Consumed, "pandaflow_consumed_total", Kind::Counter, PROCESSOR, "Events taken in."),
     Row(Metric::Events, "pandaflow_events_total", Kind::Counter, &["processor", "namespace", "outcome"], "Events that ended, by how: succeeded, filtered, duplicate, dead_lettered, parked."),
     Row(Metric::Emitted, "pandaflow_emitted_total", Kind::Counter, PROCESSOR, "Events emitted and settled."),
@@ -71,6 +72,7 @@ const TABLE: [Row; 27] = [
     Row(Metric::Lag, "pandaflow_lag", Kind::Gauge, TASK, "Events not settled."),
     Row(Metric::MailboxDepth, "pandaflow_mailbox_depth", Kind::Gauge, TASK, "Messages that wait for the task."),
     Row(Metric::CachedKeys, "pandaflow_cached_keys", Kind::Gauge, TASK, "Keys whose state is in memory."),
+    Row(Metric::OutboxRows, "pandaflow_outbox_rows", Kind::Gauge, &[], "Records that are settled and wait to be published, of all processes."),
     Row(Metric::Processing, "pandaflow_processing_seconds", Kind::Histogram, &["processor", "namespace", "event_type"], "How long attempts took."),
     Row(Metric::Settle, "pandaflow_settle_seconds", Kind::Histogram, PROCESSOR, "How long settlements took, from staged to confirmed."),
     Row(Metric::TradingEventsProcessed, "trading_events_processed_total", Kind::Counter, &["service", "broker", "event_type"], "Attempts by event type."),

@@ -76,6 +76,8 @@ impl Counters {
                 (Metric::DeadLettersFiled, vec![&**processor, namespace.as_str(), class.as_str()], 1)
             }
             ServiceCount::DeadLetterStoreFailed => (Metric::DeadLetterStoreFailures, vec![], 1),
+            // A gauge is no counter.
+            ServiceCount::OutboxRows(_) => return,
         };
         counter(&self.recorder, metric, &labels).increment(by);
     }

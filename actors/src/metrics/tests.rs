@@ -189,3 +189,13 @@ async fn values_of_labels_are_escaped() {
         "{text}"
     );
 }
+
+#[actix::test]
+async fn an_outbox_shows_once_there_is_one() {
+    let metrics = start();
+    assert!(!scrape(&metrics).await.contains_key("pandaflow_outbox_rows"));
+    for rows in [7, 3] {
+        metrics.count(ServiceCount::OutboxRows(rows));
+    }
+    assert_eq!(scrape(&metrics).await["pandaflow_outbox_rows"], 3.0);
+}

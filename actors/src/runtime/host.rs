@@ -123,6 +123,8 @@ pub(crate) struct Host<P> {
     routes: Routes,
     subscription: Option<Arc<dyn Subscription>>,
     budgets: BTreeMap<Partition, RestartBudget>,
+    /// The waits of partitions that begin again through no fault of theirs.
+    start_overs: BTreeMap<Partition, RestartBudget>,
     started: Instant,
     draining: bool,
     /// It has been given up on, and health knows.
@@ -139,6 +141,7 @@ impl<P: StreamProcessor> Host<P> {
             routes: Routes::default(),
             subscription: None,
             budgets: BTreeMap::new(),
+            start_overs: BTreeMap::new(),
             started: Instant::now(),
             draining: false,
             failed: Cell::new(false),
@@ -222,6 +225,24 @@ impl<P: StreamProcessor> Host<P> {
     }
 }
 
+impl<P: StreamProcessor> Host<P> {
+    /// As [`Host::restart`], with the same waits, for what is no fault of the processor's: it is never given up on.
+    fn start_over(&mut self, partition: Partition, epoch: Epoch, reason: &str, ctx: &mut Context<Self>) {
+        if self.draining || self.routes.is_gone(partition, epoch) {
+            return;
+        }
+        self.report(ProcessorState::Restarting { reason: reason.to_owned() });
+        let limits = RestartLimits { restarts: usize::MAX, ..self.parts.surroundings.restarts };
+        let waits = self.start_overs.entry(partition).or_insert_with(|| RestartBudget::new(limits));
+        let wait = match waits.failed(self.started.elapsed()) {
+            Restart::After(wait) => wait,
+            Restart::Escalate => limits.cap,
+        };
+        slog::warn!(self.log, "what a task had under way is lost: it begins again"; "partition" => partition.0, "reason" => reason, "wait" => ?wait);
+        ctx.notify_later(StartOver(partition, epoch), wait);
+    }
+}
+
 impl<P: StreamProcessor> Actor for Host<P> {
     type Context = Context<Self>;
 
@@ -257,8 +278,12 @@ impl<P: StreamProcessor> Handler<TaskEnded> for Host<P> {
 
     fn handle(&mut self, ended: TaskEnded, ctx: &mut Self::Context) {
         self.routes.remove(ended.partition, ended.epoch);
-        if let HowTaskEnded::Failed(reason) = ended.how {
-            self.restart(ended.partition, ended.epoch, &reason, ctx);
+        match ended.how {
+            HowTaskEnded::Released => {}
+            HowTaskEnded::Failed(reason) => self.restart(ended.partition, ended.epoch, &reason, ctx),
+            HowTaskEnded::StartsOver(reason) => {
+                self.start_over(ended.partition, ended.epoch, &reason, ctx);
+            }
         }
     }
 }
@@ -334,6 +359,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             group: acquired.owner.group.clone(),
             outputs: self.outputs,
             tables: self.tables,
+            transactions: self.around.transport.transactions(),
         };
         let settlement = self.around.transport.settlement();
         let mut cache = StateCache::new(self.around.cached_keys)

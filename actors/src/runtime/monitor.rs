@@ -9,7 +9,7 @@ use pandaflow::{
 use tokio::sync::watch;
 
 use super::board::Board;
-use crate::{health::TaskKey, plan::Plan, services::Services};
+use crate::{health::TaskKey, metrics::ServiceCount, plan::Plan, services::Services};
 
 /// A loop on the arbiter that started it.
 pub(super) struct Monitor {
@@ -58,6 +58,14 @@ impl Monitor {
 
 impl Watch {
     async fn look(&self) {
+        match self.transport.unpublished().await {
+            Ok(None) => {}
+            Ok(Some(rows)) => {
+                self.services.metrics.count(ServiceCount::OutboxRows(rows));
+                self.services.health.healthy("outbox");
+            }
+            Err(error) => self.services.health.failing("outbox", &error.to_string()),
+        }
         match self.transport.lag(self.tasks.keys().cloned().collect()).await {
             Ok(lags) => {
                 self.services.health.healthy("transport");

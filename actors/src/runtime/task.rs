@@ -4,6 +4,7 @@
 //! in batches. The task owns its lanes, the watermark of each input and the ledger; all of it runs on one
 //! arbiter, so nothing here is locked.
 
+mod commit;
 mod drain;
 mod ended;
 mod intake;
@@ -31,7 +32,7 @@ use pandaflow::{
     ports::{Applied, Batch, Demand, FailedAttempts, SettlementStore, Unsettled},
 };
 
-use self::{drain::Drainage, intake::Prepared, settle::Under};
+use self::{commit::Committing, drain::Drainage, intake::Prepared, settle::Under};
 use super::{
     applied::AppliedEvents,
     attempt::{self, Ended, Work},
@@ -105,6 +106,8 @@ pub(crate) enum HowTaskEnded {
     Released,
     /// It can't go on, for this reason.
     Failed(String),
+    /// What it had under way is lost through no fault of its events, for this reason: it is to begin again.
+    StartsOver(String),
 }
 
 /// A settlement on its way, and how it ended.
@@ -148,14 +151,18 @@ pub(crate) struct Task<P: StreamProcessor> {
     /// Whether some of them have not been polled since they began to wait.
     began_to_wait: bool,
     open: OpenSettlement,
+    /// Events that have ended in a transaction of their handler's, which is to be committed with them. Their lanes wait.
+    committing: VecDeque<Box<Committing<P>>>,
     /// Settlements on their way, by number.
-    under: BTreeMap<u64, Under>,
+    under: BTreeMap<u64, Under<P>>,
     settling: FuturesUnordered<Settling>,
     next_settlement: u64,
     retry: settle::Retry,
     drainage: Option<Drainage>,
     /// Why it can't go on, once that is so.
     failure: Option<String>,
+    /// Whether that is no fault of its events.
+    starts_over: bool,
     /// Another owner has the partition.
     fenced: bool,
     /// Something that had ended will never be settled: nothing after it may be.
@@ -198,12 +205,14 @@ impl<P: StreamProcessor> Task<P> {
             waiting: FuturesUnordered::new(),
             began_to_wait: false,
             open: OpenSettlement::default(),
+            committing: VecDeque::new(),
             under: BTreeMap::new(),
             settling: FuturesUnordered::new(),
             next_settlement: 0,
             retry: settle::Retry::default(),
             drainage: None,
             failure: None,
+            starts_over: false,
             fenced: false,
             barred: false,
             ended: false,

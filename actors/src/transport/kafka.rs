@@ -21,6 +21,7 @@ mod dead_letters;
 mod desk;
 mod failure;
 mod gaps;
+mod in_database;
 mod lag;
 mod log_reader;
 mod log_span;
@@ -31,6 +32,7 @@ mod owners;
 mod producer;
 mod quiet;
 mod record;
+mod relay;
 mod settlement;
 mod settler;
 mod source;
@@ -48,7 +50,7 @@ use pandaflow::{
     policy::ledger::Ledger,
     ports::{
         DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
-        TopicToCreate, Transport,
+        TopicToCreate, Transactions, Transport,
     },
 };
 
@@ -90,17 +92,23 @@ impl Transport for KafkaTransport {
     }
 
     fn states(&self) -> Arc<dyn StateStore> {
-        Arc::new(states::KafkaStates(Arc::clone(&self.core)))
+        match &self.core.config.settle_in {
+            Some(database) => database.states(),
+            None => Arc::new(states::KafkaStates(Arc::clone(&self.core))),
+        }
     }
 
     fn dedup(&self) -> Arc<dyn DedupStore> {
-        Arc::clone(&self.core.config.dedup)
+        let config = &self.core.config;
+        config.settle_in.as_ref().map_or_else(|| Arc::clone(&config.dedup), |database| database.dedup())
     }
 
     fn dead_letters(&self) -> Arc<dyn DeadLetterStore> {
-        match &self.core.config.dead_letters {
-            Some(store) => Arc::clone(store),
-            None => Arc::new(dead_letters::KafkaDeadLetters(Arc::clone(&self.core))),
+        let config = &self.core.config;
+        match (&config.settle_in, &config.dead_letters) {
+            (Some(database), _) => database.dead_letters(),
+            (None, Some(store)) => Arc::clone(store),
+            (None, None) => Arc::new(dead_letters::KafkaDeadLetters(Arc::clone(&self.core))),
         }
     }
 
@@ -110,12 +118,30 @@ impl Transport for KafkaTransport {
 
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
         let core = Arc::clone(&self.core);
-        self.core.background.ask(move || lag::lag(&core, &groups))
+        if let Some(database) = core.config.settle_in.clone() {
+            return async move { in_database::lag(&core, &database, groups).await }.boxed();
+        }
+        self.core.background.ask(move || lag::lag(&core, &groups, &lag::Next::new()))
     }
 
     fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {
         let core = Arc::clone(&self.core);
+        if let Some(database) = core.config.settle_in.clone() {
+            return async move { in_database::ledgers(&database, groups).await }.boxed();
+        }
         self.core.background.ask(move || lag::ledgers(&core, groups))
+    }
+
+    fn transactions(&self) -> Option<Arc<dyn Transactions>> {
+        self.core.config.settle_in.as_ref().map(|database| database.transactions())
+    }
+
+    fn unpublished(&self) -> BoxFuture<'static, Result<Option<u64>, StoreError>> {
+        let Some(database) = &self.core.config.settle_in else {
+            return std::future::ready(Ok(None)).boxed();
+        };
+        let waiting = database.outbox().waiting();
+        async move { Ok(Some(waiting.await?.into_iter().map(|(_, records)| records).sum())) }.boxed()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

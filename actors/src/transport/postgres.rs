@@ -22,21 +22,34 @@
 //! # When it is down
 //! Calls fail within the time limit, and succeed again by themselves once it is back.
 
+mod changes;
 mod claims;
 mod config;
 mod database;
 mod dead_letters;
 mod dedup;
+mod deployment;
+mod outbox;
+mod owners;
+mod rows;
 mod schema;
+mod settled;
+mod settlements;
+mod states;
+mod transaction;
 
 pub use config::PostgresConfig;
+pub use transaction::InTransaction;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use pandaflow::ports::{DeadLetterStore, DedupStore, StoreError};
+use pandaflow::ports::{DeadLetterStore, DedupStore, StoreError, Transactions};
 
-use database::Database;
+use database::{Connection, Database};
+use deployment::Deployment;
+
+use super::settlement_database::SettlementDatabase;
 
 /// A database with what the framework keeps there. A clone is the same store.
 #[derive(Clone)]
@@ -70,5 +83,31 @@ impl PostgresStore {
     #[must_use]
     pub fn dedup(&self) -> Arc<dyn DedupStore> {
         Arc::new(dedup::PostgresDedup::new(Arc::clone(&self.0)))
+    }
+
+    /// Reserves the tables for the settlements of one deployment, by what its topics' and groups' names begin with.
+    ///
+    /// # Errors
+    /// Another deployment has them, the server is too old, or it can't be reached.
+    pub fn settle_for(&self, prefix: &str) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (database, prefix) = (Arc::clone(&self.0), prefix.to_owned());
+        self.0.run(async move {
+            let doing = "making ready to settle";
+            let name = &prefix;
+            let reserve =
+                |mut connection: Connection| async move { Deployment::reserve(&mut connection, name).await };
+            let deployment = database.query(doing, reserve).await?;
+            deployment.refuses(&prefix).map_or(Ok(()), |why| Err(database.failed(doing, &why)))
+        })
+    }
+
+    /// What settles here, for a transport without a transaction of its own, such as Kafka.
+    #[must_use]
+    pub fn settlements(&self) -> Arc<dyn SettlementDatabase> {
+        Arc::new(settlements::PostgresSettlements::new(self.clone(), Arc::clone(&self.0)))
+    }
+
+    fn transactions(&self) -> Arc<dyn Transactions> {
+        Arc::new(transaction::PostgresTransactions(Arc::clone(&self.0)))
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn broker() -> Option<String> {
 }
 
 /// Settings under names that nobody else uses, with ids kept in memory.
+#[allow(dead_code, reason = "not every test makes a transport by itself")]
 pub(crate) fn config(broker: &str) -> KafkaConfig {
     let ids = MemoryTransport::new(Arc::new(SystemClock));
     let mut config = KafkaConfig::new(broker, ids.dedup());
@@ -29,6 +30,7 @@ pub(crate) fn config(broker: &str) -> KafkaConfig {
 }
 
 /// A transport with these settings.
+#[allow(dead_code, reason = "not every test makes a transport by itself")]
 pub(crate) fn transport(config: &KafkaConfig) -> Arc<KafkaTransport> {
     Arc::new(KafkaTransport::new(config.clone()).expect("the settings are sound"))
 }

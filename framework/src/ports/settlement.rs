@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     DeadLetter, Epoch, EventId, Group, Offset, Outgoing, Partition, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::StoreError,
+    ports::{StoreError, Transaction},
 };
 use bytes::Bytes;
 
@@ -151,6 +151,9 @@ pub enum SettleErrorKind {
     Fenced,
     /// It can't become real as it is; trying again won't help.
     Refused,
+    /// It is not to be tried again, since its transaction is over or nobody knows whether it became real: its owner must start
+    /// over from what is settled.
+    StartOver,
 }
 
 /// Why a settlement did not become real.
@@ -185,6 +188,21 @@ pub trait SettlementStore: Send + Sync {
     /// Makes a settlement real, all of it or nothing. Those of one owner become real in the order of the calls;
     /// after one failed, later ones of the same owner fail too until the failed one has been tried again.
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>>;
+
+    /// Makes a settlement real within the transaction of its handler, which is committed with it. What comes back is never of
+    /// the kind [`SettleErrorKind::Retry`]: the transaction is gone. Refused unless the transport's
+    /// [`transactions`](super::Transport::transactions) begin some.
+    fn settle_in(
+        &self,
+        settlement: Settlement,
+        transaction: Box<dyn Transaction>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        drop(transaction);
+        let message = "settlements can't be made in a transaction of a handler here".into();
+        let source = StoreError { store: "settlement", message };
+        let error = SettleError { kind: SettleErrorKind::Refused, source };
+        Box::pin(std::future::ready(Err(Box::new(Unsettled { settlement, error }))))
+    }
 
     /// Whether [`StateChange::applied`] is to be filled in: where state and progress don't become real in one
     /// transaction, a crash between the two must not apply an event twice.

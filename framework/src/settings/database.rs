@@ -1,4 +1,4 @@
-//! DATABASE: where the log, state, dedup marks and dead letters are kept.
+//! DATABASE: where the log, state, dedup marks and dead letters are kept, and where a program on Kafka settles.
 
 use std::{
     fmt,
@@ -6,37 +6,64 @@ use std::{
     time::Duration,
 };
 
-use super::{secret::HIDDEN, value::Value};
+use super::{Checks, secret::HIDDEN, value::Value};
 
-/// Where the data lies: `sqlite:PATH`. A password in it is never shown.
+/// Where the data lies: `sqlite:PATH` or `postgres://..`. A password in it is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl {
-    path: PathBuf,
+pub struct DatabaseUrl(Place);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(String),
 }
 
 impl DatabaseUrl {
     /// The SQLite file at `path`.
     #[must_use]
     pub fn sqlite(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self(Place::Sqlite(path.into()))
     }
 
-    /// The path of the SQLite file.
+    /// The path of the SQLite file, if it is one.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Sqlite(path) => Some(path),
+            Place::Postgres(_) => None,
+        }
+    }
+
+    /// The URL of the PostgreSQL server, password and all, if it is one.
+    #[must_use]
+    pub fn postgres(&self) -> Option<&str> {
+        match &self.0 {
+            Place::Sqlite(_) => None,
+            Place::Postgres(url) => Some(url),
+        }
     }
 }
 
 impl Value for DatabaseUrl {
     fn expected() -> String {
-        "sqlite: and the path of a file, for example sqlite:data/pandaflow.db".into()
+        "sqlite: and the path of a file, for example sqlite:data/pandaflow.db, or postgres://USER:PASSWORD@HOST/DATABASE"
+            .into()
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Err("PostgreSQL comes with the feature postgres, which this version does not have".into());
+        for scheme in ["postgres://", "postgresql://"] {
+            if let Some(rest) = text.strip_prefix(scheme) {
+                let place = rest.rsplit('@').next().unwrap_or_default();
+                let names_database = place.split('?').next().is_some_and(|place| {
+                    place.split_once('/').is_some_and(|(host, name)| !host.is_empty() && !name.is_empty())
+                });
+                return if names_database && !text.contains(['\0', ' ']) {
+                    Ok(Self(Place::Postgres(text.into())))
+                } else {
+                    Err("host or database are missing".into())
+                };
+            }
         }
         let path = text.strip_prefix("sqlite:").ok_or("not a database that this version has")?;
         if path == ":memory:" {
@@ -49,7 +76,10 @@ impl Value for DatabaseUrl {
     }
 
     fn show(&self) -> String {
-        Self::redact(&format!("sqlite:{}", self.path.display()))
+        match &self.0 {
+            Place::Sqlite(path) => Self::redact(&format!("sqlite:{}", path.display())),
+            Place::Postgres(url) => Self::redact(url),
+        }
     }
 
     fn redact(text: &str) -> String {
@@ -89,14 +119,72 @@ pub(super) fn redact_url(text: &str) -> String {
     }
 }
 
+crate::choice! {
+    /// Where a program on Kafka settles.
+    pub enum SettleIn {
+        /// On the brokers: outputs, state and offsets in topics.
+        Broker = "broker",
+        /// In the database, in one transaction with what the handlers write there; outputs go by way of an outbox.
+        Database = "database",
+    }
+}
+
 crate::section! {
     /// Where the data is kept, and how it is written.
-    pub struct Database("DATABASE") {
-        /// The database: a SQLite file.
+    pub struct Database("DATABASE", check = fit) {
+        /// The database: a SQLite file, or with `--mode kafka` PostgreSQL, where dead letters go then.
         pub url: DatabaseUrl = "sqlite:pandaflow.db",
-        /// Most rows that one transaction writes; more settlements wait for the next.
+        /// With `--mode kafka` and PostgreSQL: where effects become real. All processes of a program say the same.
+        pub settlement: SettleIn = "broker",
+        /// Connections to PostgreSQL at most, for each process.
+        pub pool_size: u32 = "20" in "2"..="1000",
+        /// How long a call to PostgreSQL may take, a new connection included.
+        pub timeout: Duration = "10s" in "100ms"..="5m",
+        /// Most rows that one transaction writes to a SQLite file; more settlements wait for the next.
         pub max_rows_per_transaction: usize = "5000" in "1"..="1000000",
-        /// How often records past their retention are looked for and deleted.
+        /// How often records past their retention are looked for in a SQLite file and deleted.
         pub retention_interval: Duration = "1m" in "1s"..="1d",
+    }
+}
+
+/// What goes together.
+fn fit(database: &Database, checks: &mut Checks) {
+    if database.settlement == SettleIn::Database && database.url.postgres().is_none() {
+        checks.refuse("settlement", "needs DATABASE__URL=postgres://USER:PASSWORD@HOST/DATABASE");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_server_is_shown_without_its_password() {
+        for scheme in ["postgres", "postgresql"] {
+            let url = format!("{scheme}://panda:hunter2@db:5432/x?options=hunter2");
+            let settings =
+                Settings::load([("DATABASE__URL", url.as_str()), ("DATABASE__SETTLEMENT", "database")], "");
+            let settings = settings.expect("it is a server");
+            assert_eq!(settings.database.url.postgres(), Some(url.as_str()));
+            assert_eq!(settings.database.url.path(), None);
+            let shown = format!("{:?} {}", settings.database, settings.database.url);
+            assert!(shown.contains(&format!("{scheme}://***@db:5432/x?***")), "{shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (name, value, told) in [
+            ("DATABASE__SETTLEMENT", "database", "needs DATABASE__URL=postgres://"),
+            ("DATABASE__URL", "postgres://panda:hunter2@db", "host or database are missing"),
+            ("DATABASE__URL", "postgres:///x", "host or database are missing"),
+            ("DATABASE__POOL_SIZE", "1", "must be from 2 to 1000"),
+        ] {
+            let errors = Settings::load([(name, value)], "").expect_err(value).to_string();
+            assert!(errors.contains(name) && errors.contains(told), "{errors}");
+            assert!(!errors.contains("hunter2"), "{errors}");
+        }
     }
 }

@@ -42,7 +42,7 @@ fn the_shipped_defaults_are_valid() {
     let settings = loader().load(none(), "").unwrap();
     assert_eq!(settings.root.active_brokers[0].as_str(), "paper");
     assert_eq!(settings.runtime.shutdown_deadline, Duration::from_secs(30));
-    assert_eq!(settings.database.url.path().to_str(), Some("pandaflow.db"));
+    assert_eq!(settings.database.url.path().and_then(|path| path.to_str()), Some("pandaflow.db"));
     assert!(settings.in_force().iter().all(|one| one.source == Source::Default));
     assert_eq!(Settings::default().runtime, settings.runtime);
 }
@@ -170,7 +170,7 @@ fn the_variables_of_others_are_left_alone() {
 #[test]
 fn a_password_is_never_quoted() {
     let errors = errors_of(&[
-        ("DATABASE__URL", "postgres://panda:hunter2@db/x?sslkey=hunter2"),
+        ("DATABASE__URL", "mysql://panda:hunter2@db/x?sslkey=hunter2"),
         ("ZERODHA__API_SCRET", "hunter2"),
         ("ZERODHA__API_KEY", "hunter2\u{7}"),
     ]);
@@ -178,8 +178,8 @@ fn a_password_is_never_quoted() {
     let database = errors.lines().next().unwrap();
     assert_eq!(
         database,
-        "DATABASE__URL = \"postgres://***@db/x?***\": PostgreSQL comes with the feature postgres, which this version \
-         does not have; write sqlite: and the path of a file, for example sqlite:data/pandaflow.db"
+        "DATABASE__URL = \"mysql://***@db/x?***\": not a database that this version has; write sqlite: and the path of a \
+         file, for example sqlite:data/pandaflow.db, or postgres://USER:PASSWORD@HOST/DATABASE"
     );
     for url in ["sqlite://u:hunter2@h", "mysql:password=hunter2", "u:p@hunter2@h", "x://u:hunter2?@h"] {
         for variable in ["DATABASE__URL", "REDIS__URL"] {

@@ -41,6 +41,7 @@ pub(crate) fn attempt<P: StreamProcessor>(
         group: Group::new("test", &namespace, P::DECLARATION.name),
         outputs: outputs.iter().map(|output| TopicName::resolve(output.topic, &namespace, &[])).collect(),
         tables: Vec::new(),
+        transactions: None,
         namespace,
     };
     let mut ctx = Context::<P>::new(Rc::new(scope), record, 1, Rc::default());

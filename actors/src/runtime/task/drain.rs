@@ -25,14 +25,16 @@ impl<P: StreamProcessor> Task<P> {
             if turn_comes && !self.open.is_empty() {
                 return None;
             }
-            return self.failure.take().map(HowTaskEnded::Failed);
+            let ended = if self.starts_over { HowTaskEnded::StartsOver } else { HowTaskEnded::Failed };
+            return self.failure.take().map(ended);
         }
         if self.fenced {
             return Some(HowTaskEnded::Released);
         }
         let drainage = self.drainage.as_mut()?;
         let late = drainage.deadline.as_mut().poll(cx).is_ready();
-        let settled = self.settling.is_empty() && self.retry_is_empty() && self.open.is_empty();
+        let nothing_open = self.open.is_empty() && self.committing.is_empty();
+        let settled = self.settling.is_empty() && self.retry_is_empty() && nothing_open;
         if late && (!self.waiting.is_empty() || !settled) {
             self.env.cut_off.fetch_add(1, Ordering::Relaxed);
         }

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 
 use pandaflow::{Effects, StreamProcessor, policy::ledger::Outcome, ports::AttemptChange, ports::Filing};
 
-use super::Task;
+use super::{Task, commit::Committing};
 use crate::runtime::{
     attempt::{Ended, How},
     delivery::Delivery,
     env::Env,
+    lanes::LaneNo,
     open_settlement::mark,
 };
 
@@ -17,7 +18,14 @@ impl<P: StreamProcessor> Task<P> {
     pub(super) fn end(&mut self, ended: Ended<P>) {
         let Ended { lane, delivery, processor, how, broken } = ended;
         match how {
-            How::Succeeded(effects) => self.succeeded(delivery, effects),
+            How::Succeeded(mut effects) => match effects.transaction.take() {
+                Some(transaction) => {
+                    let committing = Committing { lane, processor, delivery, effects, transaction };
+                    self.committing.push_back(Box::new(committing));
+                    return;
+                }
+                None => self.succeeded(delivery, effects),
+            },
             How::Duplicate => self.settled(delivery, Outcome::Duplicate),
             How::DeadLettered(filing) => {
                 if let Filing::WithSettlement(letter) = filing {
@@ -30,6 +38,11 @@ impl<P: StreamProcessor> Task<P> {
         if let Some(reason) = broken {
             self.fail(reason);
         }
+        self.let_go(lane, processor);
+    }
+
+    /// A lane has ended its event, and goes on.
+    pub(super) fn let_go(&mut self, lane: LaneNo, processor: Option<Box<P>>) {
         let idle = self.lanes.lane(lane);
         idle.processor = processor;
         idle.busy = false;
@@ -39,7 +52,7 @@ impl<P: StreamProcessor> Task<P> {
         }
     }
 
-    fn succeeded(&mut self, delivery: Delivery, effects: Effects<P::State>) {
+    pub(super) fn succeeded(&mut self, delivery: Delivery, effects: Effects<P::State>) {
         if effects.filtered {
             return self.settled(delivery, Outcome::Filtered);
         }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use pandaflow::{
     EventId, StreamProcessor,
     ports::{SettleErrorKind, Settlement, StateChange, Unsettled},
@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use super::Task;
 use crate::runtime::{
     env::{Env, Trouble},
+    lanes::LaneNo,
     open_settlement::Cut,
 };
 
@@ -26,12 +27,14 @@ const MOST_UNDER_WAY: usize = 2;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// What is remembered of a settlement on its way.
-pub(super) struct Under {
+pub(super) struct Under<P> {
     cut_at: Instant,
     events: usize,
     bytes: usize,
     states: Vec<StateChange>,
     ids: Vec<EventId>,
+    /// The lane that waits for it, with the user's struct.
+    pub(super) lane: Option<(LaneNo, Option<Box<P>>)>,
 }
 
 /// Settlements that came back, until they are tried again, in their order.
@@ -57,9 +60,11 @@ impl<P: StreamProcessor> Task<P> {
             self.try_again(cx);
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
-            if !self.can_go_on() || self.failure.is_some() || self.open.events >= self.limits.settle_events {
+            let waited_for = self.failure.is_some() || !self.committing.is_empty();
+            if !self.can_go_on() || waited_for || self.open.events >= self.limits.settle_events {
                 self.cut();
             }
+            self.commit_next();
             // A settlement that was just handed over has to be polled once to wake us.
             if before == self.next_settlement {
                 return;
@@ -69,14 +74,20 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Closes the open settlement and hands it over, unless enough are on their way.
     pub(super) fn cut(&mut self) {
+        if self.settling.len() < MOST_UNDER_WAY
+            && let Some((number, settlement)) = self.close()
+        {
+            let settled = self.settlement.settle(settlement);
+            self.hand_over(number, settled);
+        }
+    }
+
+    /// Closes the open settlement, if it is its turn.
+    pub(super) fn close(&mut self) -> Option<(u64, Settlement)> {
         // After a settlement that will never become real, none may: its progress would pass the other's events.
         let barred = self.fenced || self.barred;
-        if barred
-            || self.open.is_empty()
-            || self.settling.len() >= MOST_UNDER_WAY
-            || !self.retry.back.is_empty()
-        {
-            return;
+        if barred || self.open.is_empty() || !self.retry.back.is_empty() {
+            return None;
         }
         self.env.telemetry.borrow_mut().interrupt();
         let states = self.env.cache.borrow_mut().cut(Env::<P>::DECLARATION.state_version);
@@ -85,7 +96,7 @@ impl<P: StreamProcessor> Task<P> {
             Err(error) => {
                 self.barred = true;
                 self.fail(error.to_string());
-                return;
+                return None;
             }
         };
         let progress =
@@ -97,13 +108,19 @@ impl<P: StreamProcessor> Task<P> {
         let ids = settlement.marks.iter().map(|mark| mark.id).collect();
         self.under.insert(
             number,
-            Under { cut_at: Instant::now(), events, bytes, states: keys_of(&settlement.states), ids },
+            Under {
+                cut_at: Instant::now(),
+                events,
+                bytes,
+                states: keys_of(&settlement.states),
+                ids,
+                lane: None,
+            },
         );
-        self.hand_over(number, settlement);
+        Some((number, settlement))
     }
 
-    fn hand_over(&mut self, number: u64, settlement: Settlement) {
-        let settled = self.settlement.settle(settlement);
+    pub(super) fn hand_over(&mut self, number: u64, settled: BoxFuture<'static, Result<(), Box<Unsettled>>>) {
         self.settling.push(settled.map(move |result| (number, result)).boxed());
     }
 
@@ -118,6 +135,9 @@ impl<P: StreamProcessor> Task<P> {
             actix_rt::spawn(async move { drop(done.await) });
         }
         self.env.telemetry.borrow_mut().settled(under.cut_at);
+        if let Some((lane, processor)) = under.lane {
+            self.let_go(lane, processor);
+        }
         if self.drainage.is_none() && under.events > 0 {
             self.demand.request(under.events, under.bytes);
         }
@@ -127,6 +147,11 @@ impl<P: StreamProcessor> Task<P> {
         let Unsettled { settlement, error } = unsettled;
         match error.kind {
             SettleErrorKind::Fenced => self.fenced = true,
+            SettleErrorKind::StartOver => {
+                self.barred = true;
+                self.starts_over = self.failure.is_none();
+                self.fail(error.to_string());
+            }
             SettleErrorKind::Retry => {
                 if self.retry.trouble.is_none() {
                     slog::warn!(self.env.log, "not settled: trying again"; "error" => %error);
@@ -167,7 +192,8 @@ impl<P: StreamProcessor> Task<P> {
         if waited {
             self.retry.timer = None;
             for (number, settlement) in std::mem::take(&mut self.retry.back) {
-                self.hand_over(number, settlement);
+                let settled = self.settlement.settle(settlement);
+                self.hand_over(number, settled);
             }
             while let Poll::Ready(Some((number, result))) = self.settling.poll_next_unpin(cx) {
                 match result {

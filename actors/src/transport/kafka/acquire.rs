@@ -1,6 +1,10 @@
 //! What a new owner of a partition finds: how far its group has come, its ledger, its state.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use pandaflow::{
     Epoch, Group, Offset, Partition, TopicName,
@@ -17,6 +21,7 @@ use super::{
     commit_note::{Tally, read_ranges},
     core::Core,
     failure::{failed, store_error},
+    in_database,
     log_reader::read_to_end,
     log_span::{LogSpan, Reach},
     record::header,
@@ -37,12 +42,16 @@ pub(super) struct Found {
     pub(super) applied: Vec<Applied>,
     /// Events that have failed and not ended.
     pub(super) attempts: Vec<FailedAttempts>,
+    /// The new owner's epoch, where a database has made it.
+    pub(super) granted: Option<Epoch>,
+    /// Whether reading has to begin before what the group has committed.
+    pub(super) rewind: bool,
 }
 
 impl Found {
     /// Moves what doesn't lie in the inputs' logs to where they begin, and says so: retention has passed it, or a topic was
     /// made anew.
-    fn hold_against_logs(&mut self, core: &Core, group: &Group) -> Result<(), StoreError> {
+    pub(super) fn hold_against_logs(&mut self, core: &Core, group: &Group) -> Result<(), StoreError> {
         let partition = self.partition;
         for place in 0..self.progress.len() {
             let (topic, progress) = self.progress[place].clone();
@@ -84,7 +93,7 @@ impl Found {
     }
 
     /// With all of the changelog taken in: what of it the progress has not passed.
-    fn sum_up(&mut self) {
+    pub(super) fn sum_up(&mut self) {
         let Self { progress, table, .. } = self;
         let open = |topic: &TopicName, offset: Offset| {
             progress
@@ -103,51 +112,94 @@ impl Found {
 }
 
 /// What is to be looked up.
-pub(super) struct Search<'a> {
-    pub(super) group: &'a Group,
-    pub(super) partitions: &'a [Partition],
-    pub(super) topics: &'a [TopicName],
+#[derive(Clone)]
+pub(super) struct Search {
+    pub(super) group: Group,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) topics: Vec<TopicName>,
+    pub(super) purpose: Purpose,
     /// Whether anybody still waits for it; asked while the changelog is read.
-    pub(super) wanted: &'a dyn Fn() -> bool,
+    pub(super) wanted: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// What partitions are looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To read the topics: what is found is held against their logs.
+    Reading,
+    /// To settle alone, as publishers do.
+    Settling,
+}
+
+impl Search {
+    /// The partition with the highest number, and one more.
+    fn most(&self) -> u32 {
+        self.partitions.iter().map(|partition| partition.0 + 1).max().unwrap_or(0)
+    }
+}
+
+/// Looks partitions of a group up, where their settlements are made; `committed` asks for what the group has committed.
+pub(super) async fn look_up<C>(
+    core: &Arc<Core>,
+    committed: C,
+    search: Search,
+) -> Result<Vec<Found>, StoreError>
+where
+    C: FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError> + Send + 'static,
+{
+    if let Some(database) = &core.config.settle_in {
+        return in_database::find(core, database, committed, search).await;
+    }
+    let asking = Arc::clone(core);
+    core.background.ask(move || find(&asking, committed, &search)).await
 }
 
 /// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
-pub(super) fn find(
+fn find(
     core: &Core,
     committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
-    search: &Search<'_>,
+    search: &Search,
 ) -> Result<Vec<Found>, StoreError> {
-    let mut found = gather(core, committed, search)?;
-    found.iter_mut().for_each(Found::sum_up);
-    Ok(found)
-}
-
-/// As [`find`], for who is going to read the topics: held against their logs. Blocks.
-pub(super) fn find_to_read(
-    core: &Core,
-    committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
-    search: &Search<'_>,
-) -> Result<Vec<Found>, StoreError> {
-    let mut found = gather(core, committed, search)?;
-    for found in &mut found {
-        // After the changelog was read: what has gone into a state by then was in the log before.
-        found.hold_against_logs(core, search.group)?;
+    let mut all = look(core, committed, search)?;
+    let mut tables = restore(core, search)?;
+    for found in &mut all {
+        found.table = tables.remove(&found.partition).unwrap_or_default();
+        if search.purpose == Purpose::Reading {
+            // After the changelog was read: what has gone into a state by then was in the log before.
+            found.hold_against_logs(core, &search.group)?;
+        }
         found.sum_up();
     }
-    Ok(found)
+    Ok(all)
 }
 
-fn gather(
+/// What is in the changelog of these partitions. Blocks.
+pub(super) fn restore(core: &Core, search: &Search) -> Result<BTreeMap<Partition, Table>, StoreError> {
+    let changelog = core.names.changelog(&search.group);
+    let kept = core.topics.partitions_for(&changelog, search.most())?.unwrap_or(0);
+    let partitions = search.partitions.iter().filter(|partition| partition.0 < kept);
+    let from: Vec<(u32, i64)> = partitions.map(|partition| (partition.0, 0)).collect();
+    let mut tables: BTreeMap<Partition, Table> = BTreeMap::new();
+    read_changelog(core, &changelog, &from, &*search.wanted, |partition, entry| {
+        tables.entry(partition).or_default().take_in(entry);
+    })?;
+    if !(search.wanted)() {
+        return Err(store_error("nobody waits any more for what was looked up"));
+    }
+    Ok(tables)
+}
+
+/// What the group has committed of these partitions, without its state. Blocks.
+pub(super) fn look(
     core: &Core,
     committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
-    search: &Search<'_>,
+    search: &Search,
 ) -> Result<Vec<Found>, StoreError> {
-    let Search { group, partitions, topics, wanted } = *search;
+    let Search { group, partitions, topics, .. } = search;
     let changelog = core.names.changelog(group);
-    let most = partitions.iter().map(|partition| partition.0 + 1).max().unwrap_or(0);
-    let kept = core.topics.partitions_for(&changelog, most)?.unwrap_or(0);
+    let kept = core.topics.partitions_for(&changelog, search.most())?.unwrap_or(0);
     let width = match topics.first() {
-        Some(topic) => core.topics.partitions_for(topic, most)?.unwrap_or(0),
+        Some(topic) => core.topics.partitions_for(topic, search.most())?.unwrap_or(0),
         None => 0,
     };
     let mut list = TopicPartitionList::new();
@@ -180,17 +232,9 @@ fn gather(
             table: Table::default(),
             applied: Vec::new(),
             attempts: Vec::new(),
+            granted: None,
+            rewind: false,
         });
-    }
-    let from: Vec<(u32, i64)> =
-        partitions.iter().filter(|partition| partition.0 < kept).map(|partition| (partition.0, 0)).collect();
-    read_changelog(core, &changelog, &from, wanted, |partition, entry| {
-        if let Some(found) = found.iter_mut().find(|found| found.partition == partition) {
-            found.table.take_in(entry);
-        }
-    })?;
-    if !wanted() {
-        return Err(store_error("nobody waits any more for what was looked up"));
     }
     Ok(found)
 }

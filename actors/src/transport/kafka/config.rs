@@ -9,6 +9,7 @@ use pandaflow::{
 use rdkafka::ClientConfig;
 
 use super::failure::store_error;
+use crate::transport::settlement_database::SettlementDatabase;
 
 /// Which protocol the members of a group speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub struct KafkaConfig {
     pub dedup: Arc<dyn DedupStore>,
     /// Where dead letters go, if not to the topic `{topic}.dlq`.
     pub dead_letters: Option<Arc<dyn DeadLetterStore>>,
+    /// The database in which settlements are made, in place of the brokers: state, progress, ids and dead letters lie there, and
+    /// outputs in its outbox until they are published. Default: none.
+    pub settle_in: Option<Arc<dyn SettlementDatabase>>,
 }
 
 impl fmt::Debug for KafkaConfig {
@@ -116,6 +120,7 @@ impl KafkaConfig {
             producer_properties: BTreeMap::new(),
             dedup,
             dead_letters: None,
+            settle_in: None,
         }
     }
 

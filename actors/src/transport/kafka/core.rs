@@ -14,6 +14,8 @@ use pandaflow::{
     ports::{StoreError, Subscription},
 };
 
+use tokio::{sync::Notify, task::JoinHandle};
+
 use super::{
     background::Background,
     config::KafkaConfig,
@@ -22,11 +24,14 @@ use super::{
     outsider::{Outsider, Publishing},
     owners::Owners,
     producer::Producer,
+    relay,
     topics::{Keep, Topics, Wanted},
 };
 
 /// How long a changelog's records are kept at least before later ones of their key replace them.
 const CHANGELOG_LAG: Duration = Duration::ZERO;
+/// How long the end waits for what is in the outbox to be published.
+const LAST_RECORDS: Duration = Duration::from_secs(10);
 /// How long dead letters are kept: two weeks, so that somebody sees them after a holiday.
 const DEAD_LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -40,6 +45,11 @@ pub(super) struct Core {
     pub(super) gaps: Gaps,
     /// Set once; threads that follow topics look at it.
     pub(super) closed: Arc<AtomicBool>,
+    /// Set once, when all owners have ended: the relay publishes what waits, and ends.
+    pub(super) closing: AtomicBool,
+    /// Rung when a settlement has put something into the database's outbox.
+    pub(super) outbox_filled: Arc<Notify>,
+    relay: Mutex<Option<JoinHandle<()>>>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
     /// Exactly-once: those that commit for a partition that was acquired without joining its group.
     publishing: Mutex<HashMap<(Group, Partition), Arc<Publishing>>>,
@@ -51,19 +61,28 @@ impl Core {
     pub(super) fn new(config: KafkaConfig) -> Result<Arc<Self>, StoreError> {
         config.check()?;
         let names = Names::new(&config.prefix);
-        Ok(Arc::new(Self {
+        let settle_in = config.settle_in.clone();
+        let core = Arc::new(Self {
             background: Background::start()?,
             topics: Topics::new(&config, names.clone())?,
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
             gaps: Gaps::default(),
             closed: Arc::default(),
+            closing: AtomicBool::new(false),
+            outbox_filled: Arc::default(),
+            relay: Mutex::default(),
             outsiders: Mutex::default(),
             publishing: Mutex::default(),
             subscriptions: Mutex::default(),
             names,
             config,
-        }))
+        });
+        if let Some(database) = settle_in {
+            let relay = core.background.spawn(relay::run(Arc::downgrade(&core), database));
+            *core.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(relay);
+        }
+        Ok(core)
     }
 
     /// The client of a group that is no member of it; made on first use.
@@ -151,6 +170,19 @@ impl Core {
         subscriptions.push(subscription);
     }
 
+    /// What waits in the outbox is published, if it is for us to do so and can be done soon.
+    async fn end_relay(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.outbox_filled.notify_one();
+        let relay = self.relay.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut relay) = relay
+            && tokio::time::timeout(LAST_RECORDS, &mut relay).await.is_err()
+        {
+            log::warn!("kafka: what waits in the outbox after {LAST_RECORDS:?} is published in another life");
+            relay.abort();
+        }
+    }
+
     /// Leaves all groups, lets what was handed over become real, and stops.
     pub(super) async fn close(self: &Arc<Self>) {
         let subscriptions =
@@ -159,6 +191,7 @@ impl Core {
             subscription.close().await;
         }
         self.owners.end_all().await;
+        self.end_relay().await;
         self.closed.store(true, Ordering::Release);
         let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
         let publishing = std::mem::take(&mut *self.publishing.lock().unwrap_or_else(PoisonError::into_inner));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pandaflow::{
-    Group, Partition,
+    Group, Offset, Partition, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
     ports::{Lag, StoreError},
 };
@@ -18,8 +18,11 @@ use super::{
     topics::number,
 };
 
-/// The lag of each group in every partition that it has committed, and in those that it reads in this process. Blocks.
-pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError> {
+/// Offsets that groups have come to, where that is known better than by what they have committed.
+pub(super) type Next = BTreeMap<(Group, TopicName, Partition), Offset>;
+
+/// The lag of each group in every partition that it has settled, and in those that it reads in this process. Blocks.
+pub(super) fn lag(core: &Core, groups: &[Group], known: &Next) -> Result<Vec<Lag>, StoreError> {
     let mut all = None;
     let mut spans: BTreeMap<_, LogSpan> = BTreeMap::new();
     let mut behind = Vec::new();
@@ -50,7 +53,8 @@ pub(super) fn lag(core: &Core, groups: &[Group]) -> Result<Vec<Lag>, StoreError>
             };
             let partition = Partition(u32::try_from(element.partition()).unwrap_or(0));
             let place = (topic, partition);
-            let committed = committed_offset(&element);
+            let settled = known.get(&(group.clone(), place.0.clone(), place.1)).copied();
+            let committed = settled.or_else(|| committed_offset(&element));
             if committed.is_none() && !reads.contains(&place) {
                 continue;
             }

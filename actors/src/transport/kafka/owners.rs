@@ -160,7 +160,7 @@ impl Owners {
     }
 
     /// An epoch above all that this process, the clock and the group know of.
-    fn next_epoch(&self, above: u64) -> Epoch {
+    pub(super) fn next_epoch(&self, above: u64) -> Epoch {
         let now = u64::try_from(SystemClock.now().0).unwrap_or(0).saturating_mul(1000);
         let next = |newest: u64| Some(newest.max(above).saturating_add(1).max(now));
         let before = self.newest.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or_default();
@@ -176,9 +176,11 @@ impl Owners {
         guarantee: Guarantee,
         committer: Committer,
     ) -> Acquired {
-        let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
+        let Found {
+            partition, partitions, progress, ledger, epoch, table, applied, attempts, granted, ..
+        } = found;
         // A state is written before the commit that tells the epoch of its owner, whose clock may be ahead of ours.
-        let epoch = self.next_epoch(epoch.0.max(table.newest_epoch()));
+        let epoch = granted.unwrap_or_else(|| self.next_epoch(epoch.0.max(table.newest_epoch())));
         let owner = Owner { group: group.clone(), partition, epoch };
         let life = Arc::new(Life {
             owner: owner.clone(),

@@ -5,12 +5,12 @@ use std::sync::{Arc, atomic::Ordering};
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
     Group, Partition, TopicName,
-    ports::{Acquired, SettleErrorKind, Settlement, SettlementStore, StoreError, Unsettled},
+    ports::{Acquired, SettleErrorKind, Settlement, SettlementStore, StoreError, Transaction, Unsettled},
 };
 use tokio::sync::oneshot;
 
 use super::{
-    acquire::{Search, find},
+    acquire::{Purpose, Search, look_up},
     core::Core,
     failure::store_error,
     owners::{Committer, Former},
@@ -33,14 +33,17 @@ impl SettlementStore for KafkaSettlement {
         let acquired = self.0.background.spawn(async move {
             Former::wait_for([core.owners.take(&group, partition)]).await;
             let (asking, name) = (Arc::clone(&core), group.clone());
-            let found = core.background.ask(move || {
-                let outsider = asking.committing(&name, partition)?;
-                let committed = |list| outsider.committed(list);
-                let search =
-                    Search { group: &name, partitions: &[partition], topics: &topics, wanted: &|| true };
-                Ok((find(&asking, committed, &search)?, outsider))
-            });
-            let (mut found, outsider) = found.await?;
+            let outsider = core.background.ask(move || asking.committing(&name, partition)).await?;
+            let asked = Arc::clone(&outsider);
+            let committed = move |list| asked.committed(list);
+            let search = Search {
+                group: group.clone(),
+                partitions: vec![partition],
+                topics,
+                purpose: Purpose::Settling,
+                wanted: Arc::new(|| true),
+            };
+            let mut found = look_up(&core, committed, search).await?;
             let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;
             let guarantee = core.config.guarantee;
             Ok(core.owners.begin(&core, &group, found, guarantee, Committer::Outsider(outsider)))
@@ -49,6 +52,28 @@ impl SettlementStore for KafkaSettlement {
     }
 
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        self.hand_over(settlement, None)
+    }
+
+    fn settle_in(
+        &self,
+        settlement: Settlement,
+        transaction: Box<dyn Transaction>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        self.hand_over(settlement, Some(transaction))
+    }
+
+    fn asks_for_applied(&self) -> bool {
+        self.0.config.settle_in.is_none()
+    }
+}
+
+impl KafkaSettlement {
+    fn hand_over(
+        &self,
+        settlement: Settlement,
+        within: Option<Box<dyn Transaction>>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let owner = &settlement.owner;
         let seat = self.0.owners.seat(&owner.group, owner.partition);
         let Some(seat) = seat.filter(|seat| seat.life.owner.epoch == owner.epoch) else {
@@ -58,7 +83,7 @@ impl SettlementStore for KafkaSettlement {
         };
         let (reply, answer) = oneshot::channel();
         // A settler that has ended drops the job, which answers then.
-        let _ = seat.jobs.send(Job::new(settlement, reply));
+        let _ = seat.jobs.send(Job::new(settlement, within, reply));
         let life = Arc::clone(&seat.life);
         drop(seat);
         async move {
@@ -69,9 +94,5 @@ impl SettlementStore for KafkaSettlement {
             answer
         }
         .boxed()
-    }
-
-    fn asks_for_applied(&self) -> bool {
-        true
     }
 }

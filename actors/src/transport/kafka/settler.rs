@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use pandaflow::{
     Guarantee, Offset, Outgoing, TopicName, partition_of,
-    ports::{SettleError, SettleErrorKind, Settlement, StoreError, Unsettled},
+    ports::{SettleError, SettleErrorKind, Settlement, StoreError, Transaction, Unsettled},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +19,7 @@ use super::{
     dead_letter_record::dead_letter_record,
     desk::Entry,
     failure::{closed, store_error},
+    in_database::{self, Follower},
     owners::Life,
     record::{Outbound, unwritable_header, written_headers, written_timestamp},
     topics::{missing, number},
@@ -30,29 +31,36 @@ const TOGETHER: usize = 32;
 const OVERHEAD: usize = 1024;
 
 /// A settlement that waits. Dropped without an answer, it goes back to its caller.
-pub(super) struct Job(Option<(Settlement, Reply)>);
+pub(super) struct Job {
+    settlement: Option<(Settlement, Reply)>,
+    /// The transaction of its handler, if it has one to be made real in.
+    within: Option<Box<dyn Transaction>>,
+    carries: bool,
+}
 
 type Reply = oneshot::Sender<Result<(), Box<Unsettled>>>;
 /// Why a settlement is not real.
 type Why = (SettleErrorKind, StoreError);
 
 impl Job {
-    pub(super) fn new(settlement: Settlement, reply: Reply) -> Self {
-        Self(Some((settlement, reply)))
+    pub(super) fn new(settlement: Settlement, within: Option<Box<dyn Transaction>>, reply: Reply) -> Self {
+        let carries = within.is_some();
+        Self { settlement: Some((settlement, reply)), within, carries }
     }
 
     fn settlement(&self) -> Option<&Settlement> {
-        self.0.as_ref().map(|(settlement, _)| settlement)
+        self.settlement.as_ref().map(|(settlement, _)| settlement)
     }
 
     fn confirm(mut self) {
-        if let Some((_, reply)) = self.0.take() {
+        if let Some((_, reply)) = self.settlement.take() {
             let _ = reply.send(Ok(()));
         }
     }
 
     pub(super) fn give_back(mut self, (kind, source): Why) {
-        if let Some((settlement, reply)) = self.0.take() {
+        if let Some((settlement, reply)) = self.settlement.take() {
+            let kind = in_database::kind_within(self.carries, kind);
             let _ = reply.send(Err(unsettled(settlement, kind, source)));
         }
     }
@@ -60,8 +68,9 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some((settlement, reply)) = self.0.take() {
-            let _ = reply.send(Err(unsettled(settlement, SettleErrorKind::Retry, closed())));
+        if let Some((settlement, reply)) = self.settlement.take() {
+            let kind = in_database::kind_within(self.carries, SettleErrorKind::Retry);
+            let _ = reply.send(Err(unsettled(settlement, kind, closed())));
         }
     }
 }
@@ -73,6 +82,7 @@ pub(super) fn unsettled(settlement: Settlement, kind: SettleErrorKind, source: S
 /// Works until nobody can hand settlements in any more.
 pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     put_right(&core, &life).await;
+    let follower = core.config.settle_in.as_ref().map(|_| Follower::start(&core, &life));
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
     // At least once: settlements whose outputs are on the log, and that are not real.
@@ -81,7 +91,7 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
     while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
         let mut admitted = Vec::new();
         for job in waiting.drain(..) {
-            match admit(&core, &life, &mut failed, &job).await {
+            match admit(&core, &life, &mut failed, job.settlement()).await {
                 Ok(()) => admitted.push(job),
                 Err(why) => {
                     if why.0 == SettleErrorKind::Refused {
@@ -92,24 +102,55 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
                 }
             }
         }
-        if admitted.is_empty() {
-            continue;
-        }
-        let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
-        let made_real = match life.guarantee {
-            Guarantee::AtLeastOnce => at_least_once::make_real(&core, &life, &settlements, &mut sent).await,
-            Guarantee::ExactlyOnce => exactly_once::make_real(&core, &life, &settlements).await,
-        };
-        match made_real {
-            Ok(()) => admitted.into_iter().for_each(Job::confirm),
-            Err(why) => {
-                if why.0 == SettleErrorKind::Fenced {
-                    life.retire();
-                } else {
-                    failed = settlements.first().map(|first| (*first).clone());
-                }
-                admitted.into_iter().for_each(|job| job.give_back(why.clone()));
+        let mut admitted = admitted.into_iter().peekable();
+        while let Some(first) = admitted.next() {
+            let mut together = vec![first];
+            // One in its handler's transaction becomes real alone.
+            while let Some(next) = admitted.next_if(|next| !next.carries && !together[0].carries) {
+                together.push(next);
             }
+            if let Err(why) = make_job_real(&core, &life, together, (&mut failed, &mut sent), follower.as_ref()).await {
+                // What comes behind has to wait until it was tried again.
+                admitted.by_ref().for_each(|job| job.give_back(why.clone()));
+            }
+        }
+    }
+    if let Some(follower) = follower {
+        follower.end().await;
+    }
+}
+
+/// Makes the settlements of jobs real and answers them.
+async fn make_job_real(
+    core: &Arc<Core>,
+    life: &Life,
+    mut jobs: Vec<Job>,
+    (failed, sent): (&mut Option<Settlement>, &mut Vec<Settlement>),
+    follower: Option<&Follower>,
+) -> Result<(), Why> {
+    let within = jobs.first_mut().and_then(|job| job.within.take());
+    let settlements: Vec<&Settlement> = jobs.iter().filter_map(Job::settlement).collect();
+    let real = match (&core.config.settle_in, life.guarantee) {
+        (Some(database), _) => in_database::make_real(core, database, &settlements, within).await,
+        (None, Guarantee::AtLeastOnce) => at_least_once::make_real(core, life, &settlements, sent).await,
+        (None, Guarantee::ExactlyOnce) => exactly_once::make_real(core, life, &settlements).await,
+    };
+    match real {
+        Ok(()) => {
+            if let Some(follower) = follower {
+                follower.settled(core, life, &settlements);
+            }
+            jobs.into_iter().for_each(Job::confirm);
+            Ok(())
+        }
+        Err(why) => {
+            if why.0 == SettleErrorKind::Fenced {
+                life.retire();
+            } else {
+                *failed = settlements.first().map(|first| (*first).clone());
+            }
+            jobs.into_iter().for_each(|job| job.give_back(why.clone()));
+            Err(why)
         }
     }
 }
@@ -137,10 +178,15 @@ async fn put_right(core: &Core, life: &Life) {
 }
 
 /// Whether it is a settlement's turn, and it can become real at all.
-async fn admit(core: &Arc<Core>, life: &Life, failed: &mut Option<Settlement>, job: &Job) -> Result<(), Why> {
+async fn admit(
+    core: &Arc<Core>,
+    life: &Life,
+    failed: &mut Option<Settlement>,
+    settlement: Option<&Settlement>,
+) -> Result<(), Why> {
     let retry = |why: &str| (SettleErrorKind::Retry, store_error(why));
     held(life)?;
-    let Some(settlement) = job.settlement() else { return Ok(()) };
+    let Some(settlement) = settlement else { return Ok(()) };
     if life.refused.load(Ordering::Acquire) {
         return Err(retry("an earlier settlement was refused, and its owner has not read that yet"));
     }
@@ -225,7 +271,7 @@ async fn effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> 
     Ok(records)
 }
 
-fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
+pub(super) fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
     let partitions = core.topics.known(&output.topic).ok_or_else(|| missing(&output.topic))?;
     // All of them can be written: it was checked.
     let (timestamp, headers) = written_timestamp(output.timestamp, written_headers(&output.headers));

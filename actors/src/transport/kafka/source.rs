@@ -33,7 +33,7 @@ impl Source for KafkaSource {
     }
 }
 
-/// Checks the topics, and makes those that the group keeps for itself. Tells how many partitions there are.
+/// Checks the topics, and makes those that the group keeps for itself, unless a database does. Tells how many partitions there are.
 async fn prepare(core: &Arc<Core>, request: &SubscriptionRequest) -> Result<u32, StoreError> {
     let (asking, topics) = (Arc::clone(core), request.topics.clone());
     let counted = core.background.ask(move || {
@@ -51,6 +51,9 @@ async fn prepare(core: &Arc<Core>, request: &SubscriptionRequest) -> Result<u32,
             request.group,
             counts.join(", ")
         )));
+    }
+    if core.config.settle_in.is_some() {
+        return Ok(first);
     }
     let mut own = vec![core.changelog(&request.group, first)];
     own.extend(request.topics.iter().map(|topic| core.dead_letter_topic(topic, first)));

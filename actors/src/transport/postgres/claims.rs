@@ -4,11 +4,9 @@ use diesel::{
     QueryResult, QueryableByName, sql_query,
     sql_types::{Array, BigInt, Bool, Text, Uuid as Id},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use pandaflow::{Timestamp, ports::Owner};
 use uuid::Uuid;
-
-use super::database::Connection;
 
 /// Takes each id that is new, expired, or claimed by this owner without its knowledge. Ids are sorted, so that two
 /// owners that claim the same ones at once don't wait for each other crosswise.
@@ -65,7 +63,7 @@ pub(super) struct KnownRow {
 
 /// Claims `ids`, each of which stands there once; gives back those that it got.
 pub(super) async fn claim(
-    connection: &mut Connection,
+    connection: &mut AsyncPgConnection,
     owner: &Owner,
     ids: &[Uuid],
     held: &[Uuid],
@@ -87,7 +85,7 @@ pub(super) async fn claim(
 
 /// What is known of ids that could not be claimed. Those that the owner holds are extended.
 pub(super) async fn look(
-    connection: &mut Connection,
+    connection: &mut AsyncPgConnection,
     owner: &Owner,
     ids: &[Uuid],
     until: Timestamp,
@@ -105,7 +103,7 @@ pub(super) async fn look(
 
 /// Marks `ids`, each of which stands there once, as done until the time that stands at the same place.
 pub(super) async fn mark(
-    connection: &mut Connection,
+    connection: &mut AsyncPgConnection,
     owner: &Owner,
     ids: &[Uuid],
     until: &[i64],
@@ -121,7 +119,11 @@ pub(super) async fn mark(
 }
 
 /// Ends claims of this owner.
-pub(super) async fn end(connection: &mut Connection, owner: &Owner, ids: &[Uuid]) -> QueryResult<usize> {
+pub(super) async fn end(
+    connection: &mut AsyncPgConnection,
+    owner: &Owner,
+    ids: &[Uuid],
+) -> QueryResult<usize> {
     sql_query(END)
         .bind::<Text, _>(owner.group.as_str())
         .bind::<Array<Id>, _>(ids)
@@ -132,7 +134,7 @@ pub(super) async fn end(connection: &mut Connection, owner: &Owner, ids: &[Uuid]
 }
 
 /// Ends claims of earlier owners of the partition.
-pub(super) async fn fence(connection: &mut Connection, owner: &Owner) -> QueryResult<usize> {
+pub(super) async fn fence(connection: &mut AsyncPgConnection, owner: &Owner) -> QueryResult<usize> {
     sql_query(FENCE)
         .bind::<Text, _>(owner.group.as_str())
         .bind::<BigInt, _>(part(owner))
@@ -142,7 +144,11 @@ pub(super) async fn fence(connection: &mut Connection, owner: &Owner) -> QueryRe
 }
 
 /// Clears away up to `rows` of what has ended by `now`; tells how many it were.
-pub(super) async fn tidy(connection: &mut Connection, now: Timestamp, rows: i64) -> QueryResult<usize> {
+pub(super) async fn tidy(
+    connection: &mut AsyncPgConnection,
+    now: Timestamp,
+    rows: i64,
+) -> QueryResult<usize> {
     sql_query(TIDY).bind::<BigInt, _>(now.0).bind::<BigInt, _>(rows).execute(connection).await
 }
 

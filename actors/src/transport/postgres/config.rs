@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 pub struct PostgresConfig {
     /// `postgres://USER:PASSWORD@HOST[:PORT]/DATABASE`. Never shown whole.
     pub url: String,
-    /// Connections at most; 20 by default.
+    /// Connections at most, and no fewer than two; 20 by default. Handlers have three quarters of them at most at once.
     pub connections: u32,
     /// How long a call may take, a new connection included; 10 s by default.
     pub timeout: Duration,

@@ -12,12 +12,16 @@ use diesel_async::{
 use diesel_migrations::MigrationHarness;
 use futures_util::future::BoxFuture;
 use pandaflow::{Clock, Timestamp, ports::StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{PostgresConfig, schema::MIGRATIONS};
 use crate::transport::side_thread::SideThread;
 
 /// Which lock of the database processes that migrate at once wait for: "panda" as a number.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(482670535777)";
+
+/// One for the handlers, and one for settlements.
+const FEWEST: u32 = 2;
 
 pub(super) type Connection = PooledConnection<'static, AsyncPgConnection>;
 
@@ -27,6 +31,8 @@ pub(super) struct Database {
     place: String,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    /// Connections that handlers may have at once: some are left for settlements, which the handlers wait for.
+    handlers: Arc<Semaphore>,
 }
 
 impl Database {
@@ -36,11 +42,13 @@ impl Database {
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(&config.url);
         let pool = {
             let _inside = thread.enter();
-            let pool = Pool::builder().max_size(config.connections.max(1));
+            let pool = Pool::builder().max_size(config.connections.max(FEWEST));
             pool.connection_timeout(config.timeout).build_unchecked(manager)
         };
         let (place, timeout, clock) = (config.place(), config.timeout, Arc::clone(&config.clock));
-        Ok(Self { pool, thread, place, timeout, clock })
+        let connections = config.connections.max(FEWEST) as usize;
+        let handlers = Arc::new(Semaphore::new(connections - (connections / 4).max(1)));
+        Ok(Self { pool, thread, place, timeout, clock, handlers })
     }
 
     /// Runs `work` on the thread, from now on.
@@ -79,16 +87,33 @@ impl Database {
         }
     }
 
+    /// A connection of the pool, as soon as there is one, within the time limit.
+    pub(super) async fn connection(&self, doing: &str) -> Result<Connection, StoreError> {
+        self.pool.get_owned().await.map_err(|error| self.failed(doing, &error))
+    }
+
+    /// A connection that is not of the pool, within the time limit: what its session holds ends with it.
+    pub(super) async fn session(&self, doing: &str) -> Result<AsyncPgConnection, StoreError> {
+        match tokio::time::timeout(self.timeout, self.pool.dedicated_connection()).await {
+            Ok(connection) => connection.map_err(|error| self.failed(doing, &error)),
+            Err(_) => Err(self.failed(doing, &format_args!("no answer within {:?}", self.timeout))),
+        }
+    }
+
+    /// Waits until a handler may have a connection.
+    pub(super) async fn handlers_turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let turn = Arc::clone(&self.handlers).acquire_owned().await;
+        turn.map_err(|_| failed("it was closed".into()))
+    }
+
+    /// How long a call may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         // A connection that is not of the pool: its end lets go of the lock, whatever happens.
-        let connection = self.pool.dedicated_connection();
-        let connection = tokio::time::timeout(self.timeout, connection).await;
-        let mut connection = match connection {
-            Ok(connection) => connection.map_err(|error| self.failed("migrating", &error))?,
-            Err(_) => {
-                return Err(self.failed("migrating", &format_args!("no answer within {:?}", self.timeout)));
-            }
-        };
+        let mut connection = self.session("migrating").await?;
         let locked = diesel::sql_query(MIGRATION_LOCK).execute(&mut connection).await;
         locked.map_err(|error| self.failed("waiting to migrate", &error))?;
         let migrate = move || {

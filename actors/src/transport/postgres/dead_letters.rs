@@ -71,10 +71,30 @@ impl DeadLetterStore for PostgresDeadLetters {
     }
 }
 
+/// The same, where settlements are made in the database: a letter goes with its event's.
+pub(super) struct WithSettlements(pub(super) Arc<Database>);
+
+impl DeadLetterStore for WithSettlements {
+    fn file(&self, letter: DeadLetter) -> BoxFuture<'static, Result<Filing, StoreError>> {
+        Box::pin(std::future::ready(Ok(Filing::WithSettlement(Box::new(letter)))))
+    }
+
+    fn list(
+        &self,
+        filter: DeadLetterFilter,
+    ) -> BoxFuture<'static, Result<Vec<StoredDeadLetter>, StoreError>> {
+        PostgresDeadLetters(Arc::clone(&self.0)).list(filter)
+    }
+
+    fn show(&self, id: DeadLetterId) -> BoxFuture<'static, Result<Option<StoredDeadLetter>, StoreError>> {
+        PostgresDeadLetters(Arc::clone(&self.0)).show(id)
+    }
+}
+
 /// A dead letter to be written.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = dead_letters)]
-struct NewRow<'a> {
+pub(super) struct NewRow<'a> {
     stored_ms: i64,
     group_name: &'a str,
     processor: &'a str,
@@ -92,7 +112,7 @@ struct NewRow<'a> {
 }
 
 impl<'a> NewRow<'a> {
-    fn new(letter: &'a DeadLetter, stored: Timestamp) -> serde_json::Result<Self> {
+    pub(super) fn new(letter: &'a DeadLetter, stored: Timestamp) -> serde_json::Result<Self> {
         let record = &letter.record;
         let mut row = Self {
             stored_ms: stored.0,

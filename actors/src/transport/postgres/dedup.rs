@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     claims::{self, KnownRow},
-    database::Database,
+    database::{Connection, Database},
 };
 use crate::transport::held::Held;
 
@@ -84,7 +84,8 @@ impl DedupStore for PostgresDedup {
     fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
         let owner = Owner { group, ..owner };
         self.run(|inner| async move {
-            let fence = |mut connection| async move { claims::fence(&mut connection, &owner).await };
+            let fence =
+                |mut connection: Connection| async move { claims::fence(&mut connection, &owner).await };
             inner.database.query("fencing a partition", fence).await.map(drop)
         })
     }
@@ -121,7 +122,7 @@ impl Inner {
         let held: Vec<_> =
             ids.iter().zip(digits.bytes()).filter(|(_, digit)| *digit == b'1').map(|(id, _)| *id).collect();
         let (held, now) = (&held, claim.now);
-        let claim = |mut connection| async move {
+        let claim = |mut connection: Connection| async move {
             let got = claims::claim(&mut connection, owner, ids, held, now, until).await?;
             let taken: HashSet<_> = got.iter().collect();
             let rest: Vec<_> = ids.iter().filter(|id| !taken.contains(id)).copied().collect();
@@ -143,7 +144,9 @@ impl Inner {
         for marks in marks.chunks(IDS_AT_ONCE) {
             let (ids, until): (Vec<_>, Vec<_>) = marks.iter().map(|mark| (mark.id.0, mark.expires.0)).unzip();
             let (ids, until) = (&ids, &until);
-            let mark = |mut connection| async move { claims::mark(&mut connection, owner, ids, until).await };
+            let mark = |mut connection: Connection| async move {
+                claims::mark(&mut connection, owner, ids, until).await
+            };
             self.database.query("marking events as done", mark).await?;
             let ids: Vec<_> = marks.iter().map(|mark| mark.id).collect();
             self.held.let_go(owner, &ids);
@@ -155,7 +158,8 @@ impl Inner {
         for ids in ids.chunks(IDS_AT_ONCE) {
             let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
             let ids = &ids;
-            let end = |mut connection| async move { claims::end(&mut connection, owner, ids).await };
+            let end =
+                |mut connection: Connection| async move { claims::end(&mut connection, owner, ids).await };
             self.database.query("giving up claims", end).await?;
         }
         Ok(())
@@ -181,7 +185,9 @@ async fn tidy(inner: Arc<Inner>, mut ended: oneshot::Receiver<()>) -> Result<(),
             () = tokio::time::sleep(TIDY_EVERY) => {}
         }
         let now = database.now();
-        let tidy = |mut connection| async move { claims::tidy(&mut connection, now, TIDY_ROWS.into()).await };
+        let tidy = |mut connection: Connection| async move {
+            claims::tidy(&mut connection, now, TIDY_ROWS.into()).await
+        };
         while let Ok(rows) = database.query("clearing the dedup inbox", tidy).await
             && rows >= TIDY_ROWS as usize
         {}

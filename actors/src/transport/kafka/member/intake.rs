@@ -27,7 +27,7 @@ use super::{
     work::Work,
 };
 use crate::transport::kafka::{
-    acquire::{Found, Search, find_to_read},
+    acquire::{Found, Purpose, Search, look_up},
     core::Core,
     failure::failed,
     owners::{Committer, Former},
@@ -37,6 +37,8 @@ use crate::transport::kafka::{
 
 /// How long to wait before a failed look-up is tried again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a partition may take that is to be read from before what was committed.
+const REWIND: Duration = Duration::from_secs(5);
 
 impl Decided {
     /// Tells the group that it was heard, when nobody cares any more what it was.
@@ -178,8 +180,9 @@ impl Work {
             found.begin_log_anew(input, Progress::at(offset));
         }
         // What the client has handed out for an owner before may have been given back: it goes on behind that by itself.
-        let again =
-            seat.channels.iter().any(|channel| channel.read) || self.restarts.contains_key(&partition);
+        let again = found.rewind
+            || seat.channels.iter().any(|channel| channel.read)
+            || self.restarts.contains_key(&partition);
         if again {
             self.seek(&found);
         }
@@ -228,8 +231,9 @@ impl Work {
                 Ok(offset) => At::Offset(offset),
             };
             // With no time to wait it doesn't tell whether the partition has begun to be read; one that has not begins at
-            // what was committed anyway.
-            if let Err(error) = client.consumer.seek(name, number(found.partition.0), at, Duration::ZERO) {
+            // what was committed anyway. Where that would be too far, it has to tell.
+            let patience = if found.rewind { REWIND } else { Duration::ZERO };
+            if let Err(error) = client.consumer.seek(name, number(found.partition.0), at, patience) {
                 log::warn!("kafka: {}: seeking {name}[{}]: {error}", self.request.group, found.partition);
             }
         }
@@ -256,21 +260,20 @@ async fn search(
     seats: Vec<Weak<()>>,
 ) -> Result<Vec<Found>, StoreError> {
     // Inputs may have grown since, and another member may have written state of their new partitions already.
-    if let Some(last) = partitions.iter().map(|partition| partition.0).max() {
+    if let Some(last) = partitions.iter().map(|partition| partition.0).max()
+        && core.config.settle_in.is_none()
+    {
         core.changelog_for(&request.group, last, last + 1).await?;
     }
-    let asking = Arc::clone(&core);
-    let found = core.background.ask(move || {
-        let timeout = asking.config.request_timeout;
-        let committed =
-            |list| consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"));
-        let search = Search {
-            group: &request.group,
-            partitions: &partitions,
-            topics: &request.topics,
-            wanted: &|| seats.iter().any(|seat| seat.strong_count() > 0),
-        };
-        find_to_read(&asking, committed, &search)
-    });
-    found.await
+    let timeout = core.config.request_timeout;
+    let committed =
+        move |list| consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"));
+    let search = Search {
+        group: request.group,
+        partitions,
+        topics: request.topics,
+        purpose: Purpose::Reading,
+        wanted: Arc::new(move || seats.iter().any(|seat| seat.strong_count() > 0)),
+    };
+    look_up(&core, committed, search).await
 }

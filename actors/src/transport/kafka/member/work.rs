@@ -142,8 +142,11 @@ impl Work {
         Ok(Client { consumer, callbacks, rung, commits, made: Instant::now() })
     }
 
-    /// How often the effects of the owners become real.
+    /// How often the effects of the owners become real. In a database it is one transaction anyway.
     pub(super) fn guarantee(&self) -> Guarantee {
+        if self.core.config.settle_in.is_some() {
+            return Guarantee::AtLeastOnce;
+        }
         self.request.guarantee.unwrap_or(self.core.config.guarantee)
     }
 
