@@ -6,6 +6,8 @@
 mod book;
 #[path = "postgres_support/mod.rs"]
 mod postgres;
+#[path = "postgres_handlers/stand.rs"]
+mod stand;
 #[path = "kafka_support/mod.rs"]
 mod support;
 
@@ -23,14 +25,15 @@ use pandaflow::{
 use pandaflow_actors::transport::settlement_database::Acquisition;
 
 use self::{
-    book::{Fault, Faults, Member, PARTITIONS, Receipt, Stand, group},
+    book::{Fault, Faults, Receipt},
     postgres::{cut::Way, runtime, server},
+    stand::{Member, PARTITIONS, Stand, group},
 };
 
 /// Tell the child where it works; without them, its test does nothing.
 const CHILD: [&str; 3] = ["PANDAFLOW_CHILD_BROKER", "PANDAFLOW_CHILD_PREFIX", "PANDAFLOW_CHILD_DATABASE"];
 
-fn stand() -> Option<Stand> {
+fn open() -> Option<Stand> {
     let (broker, server) = (support::broker()?, server()?);
     Some(Stand::open(&broker, &server))
 }
@@ -39,7 +42,7 @@ fn stand() -> Option<Stand> {
 #[test]
 fn child() {
     let [Ok(broker), Ok(prefix), Ok(url)] = CHILD.map(std::env::var) else { return };
-    let config = book::config(&broker, &prefix);
+    let config = stand::config(&broker, &prefix);
     let member = Member::start(&config, &url, &Faults::default());
     std::thread::park();
     drop(member);
@@ -92,7 +95,7 @@ async fn assert_all_agree(stand: &Stand, payments: u64) {
 
 #[test]
 fn rows_outputs_state_and_offsets_agree_however_often_processes_are_killed() {
-    let Some(stand) = stand() else { return };
+    let Some(stand) = open() else { return };
     const PAYMENTS: u64 = 1_200;
     runtime().block_on(async {
         stand.publish(PAYMENTS).await;
@@ -117,7 +120,7 @@ fn rows_outputs_state_and_offsets_agree_however_often_processes_are_killed() {
 
 #[test]
 fn an_attempt_that_fails_leaves_no_row() {
-    let Some(stand) = stand() else { return };
+    let Some(stand) = open() else { return };
     const PAYMENTS: u64 = 80;
     let faults = Faults::default();
     faults.plan("account-1", 1, &[Fault::Errs, Fault::Errs]);
@@ -160,7 +163,7 @@ fn an_attempt_that_fails_leaves_no_row() {
 
 #[test]
 fn an_owner_that_was_replaced_commits_no_row() {
-    let Some(stand) = stand() else { return };
+    let Some(stand) = open() else { return };
     let faults = Faults::default();
     faults.plan("account-0", 1, &[Fault::Waits]);
     runtime().block_on(async {
@@ -190,7 +193,7 @@ fn an_owner_that_was_replaced_commits_no_row() {
 
 #[test]
 fn a_commit_whose_answer_is_lost_is_not_made_twice() {
-    let Some(stand) = stand() else { return };
+    let Some(stand) = open() else { return };
     const PAYMENTS: u64 = 200;
     let way = Arc::new(Way::to(&server().expect("there is a server")));
     let url = stand.schema.url_at(&way.address);
@@ -212,10 +215,10 @@ fn a_commit_whose_answer_is_lost_is_not_made_twice() {
 /// The group had settled on the broker before, with its state in the changelog.
 #[test]
 fn a_group_goes_on_in_the_database_where_it_was_on_the_broker() {
-    let Some(stand) = stand() else { return };
+    let Some(stand) = open() else { return };
     runtime().block_on(async {
         stand.publish(100).await;
-        let on_broker = book::config(&stand.broker, &stand.config.prefix);
+        let on_broker = stand::config(&stand.broker, &stand.config.prefix);
         let member = Member::start_without(&on_broker);
         let transport = support::transport(&on_broker);
         support::eventually(async || {
@@ -239,7 +242,7 @@ fn a_group_goes_on_in_the_database_where_it_was_on_the_broker() {
 /// Somebody has moved the group's offsets on the broker beyond what is settled.
 #[test]
 fn offsets_on_the_broker_decide_nothing() {
-    let Some(stand) = stand() else { return };
+    let Some(stand) = open() else { return };
     runtime().block_on(async {
         stand.publish(80).await;
         let member = Member::start(&stand.config, &stand.schema.url(), &Faults::default());

@@ -1,8 +1,9 @@
 //! The relay: publishes what settlements in a database have put into its outbox. Each process has one; the database lets one of
 //! them publish, and the others stand by.
 //!
-//! A record is confirmed by the broker before it leaves the outbox. A crash between the two publishes it again, under the same
-//! id and behind all that was published of its owner before, so that the next step's dedup drops it.
+//! A record is confirmed by the broker before it leaves the outbox. What was confirmed and could not be taken out is remembered,
+//! so that trouble with the database publishes nothing twice. A crash between the two does, under the same id and behind all
+//! that was published of its owner before, so that the next step's dedup drops it.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -12,8 +13,8 @@ use std::{
 use futures_util::future::{Either, select};
 use pandaflow::ports::StoreError;
 
-use super::{core::Core, settler::outbound, topics::missing};
-use crate::transport::settlement_database::{OutboxSession, SettlementDatabase};
+use super::{core::Core, record::Outbound, settler::outbound, topics::missing};
+use crate::transport::settlement_database::{OutboxId, OutboxSession, SettlementDatabase};
 
 /// Records and bytes that are published at once, at most.
 const AT_ONCE: (usize, usize) = (2_000, 4 << 20);
@@ -28,12 +29,13 @@ const TROUBLE: Duration = Duration::from_secs(1);
 /// Works until the transport is gone, or is closed and nothing waits any more.
 pub(super) async fn run(core: Weak<Core>, database: Arc<dyn SettlementDatabase>) {
     let mut session = None;
+    let mut confirmed = Vec::new();
     let mut look = LOOK.0;
     let mut troubled = false;
     loop {
         let Some(core) = core.upgrade() else { return };
         let closing = core.closing.load(Ordering::Acquire);
-        let wait = match turn(&core, &database, &mut session).await {
+        let wait = match turn(&core, &database, &mut session, &mut confirmed).await {
             Ok(Turn::Published) => {
                 look = LOOK.0;
                 Duration::ZERO
@@ -53,10 +55,11 @@ pub(super) async fn run(core: Weak<Core>, database: Arc<dyn SettlementDatabase>)
                 if !std::mem::replace(&mut troubled, true) {
                     log::warn!("kafka: publishing from the outbox: {error}: trying again");
                 }
-                TROUBLE
+                // Whoever takes over would publish what is confirmed once more.
+                if confirmed.is_empty() { TROUBLE } else { LOOK.1 }
             }
         };
-        troubled &= wait == TROUBLE;
+        troubled &= session.is_none();
         if !wait.is_zero() {
             let filled = Arc::clone(&core.outbox_filled);
             drop(core);
@@ -84,11 +87,16 @@ async fn turn(
     core: &Arc<Core>,
     database: &Arc<dyn SettlementDatabase>,
     session: &mut Option<Session>,
+    confirmed: &mut Vec<OutboxId>,
 ) -> Result<Turn, StoreError> {
     let Session { session, leads } = match session {
         Some(session) => session,
         None => session.insert(Session { session: database.outbox().open().await?, leads: false }),
     };
+    if !confirmed.is_empty() {
+        session.published(confirmed.clone()).await?;
+        confirmed.clear();
+    }
     // Whoever leads does so for as long as its session lives.
     *leads = *leads || session.leads().await?;
     if !*leads {
@@ -109,20 +117,30 @@ async fn turn(
         records.push(outbound(core, &output)?);
         ids.push(id);
     }
+    let heard = publish(core, records, session.as_mut()).await?;
+    *confirmed = ids;
+    *leads = heard?;
+    Ok(Turn::Published)
+}
+
+/// Sends records and waits until they are confirmed. Tells whether we were let publish all the while: the database hears that we
+/// live when the broker takes its time.
+async fn publish(
+    core: &Core,
+    records: Vec<Outbound>,
+    session: &mut dyn OutboxSession,
+) -> Result<Result<bool, StoreError>, StoreError> {
     let mut sent = Box::pin(core.producer.send(records.into_iter()));
+    let mut leads = Ok(true);
     loop {
         let pause = Box::pin(tokio::time::sleep(STAND_BY));
         match select(sent, pause).await {
-            Either::Left((confirmed, _)) => break confirmed?,
+            Either::Left((confirmed, _)) => return confirmed.map(|()| leads),
             Either::Right(((), waits)) => sent = waits,
         }
-        // The broker takes its time, and the database is told that we live. If another was let publish meanwhile, it begins
-        // with these records, too.
-        *leads = session.leads().await?;
-        if !*leads {
-            return Ok(Turn::StandsBy);
+        // If not, another begins with these records, too. They are on their way, and will be there.
+        if matches!(leads, Ok(true)) {
+            leads = session.leads().await;
         }
     }
-    session.published(ids).await?;
-    Ok(Turn::Published)
 }
