@@ -1,7 +1,7 @@
 //! The Kafka transport: topics, groups and state on brokers, for as many processes as one starts.
 //!
-//! Effects become real at least once: outputs first, then state, then dedup marks, then offsets, each confirmed before the
-//! next. Ids of emitted events are derived, and a state remembers what has gone into it, so that what is done again after a
+//! Effects become real at least once or exactly once, as a processor or the settings say. At least once: outputs first, then
+//! state, then dedup marks, then offsets, each confirmed before the next. Exactly once: all but the marks in one transaction. Ids of emitted events are derived, and a state remembers what has gone into it, so that what is done again after a
 //! crash is found to be done. Each group has a topic `{group}.changelog` for state and ledgers, each input a topic
 //! `{topic}.dlq` for dead letters.
 

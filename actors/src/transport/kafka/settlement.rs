@@ -21,8 +21,9 @@ use super::{
 pub(super) struct KafkaSettlement(pub(super) Arc<Core>);
 
 impl SettlementStore for KafkaSettlement {
-    /// For those who are no members of the group, such as publishers. Owners in this process are fenced; a broker takes
-    /// their commits only while the group has no members.
+    /// For those who are no members of the group, such as publishers, under the transport's own guarantee. At least once,
+    /// owners in this process are fenced, and a broker takes their commits only while the group has no members; exactly
+    /// once, owners in any process are fenced.
     fn acquire(
         &self,
         group: Group,

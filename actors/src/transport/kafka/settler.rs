@@ -117,13 +117,13 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
 /// Writes again what an earlier owner has covered up, or compaction would leave that one's word. If it can't be done now,
 /// a later owner will find it.
 async fn put_right(core: &Core, life: &Life) {
-    if life.table().overwritten.is_empty() {
+    if life.table().is_right() {
         return;
     }
     let name = core.names.topic(&core.names.changelog(&life.owner.group));
     let (records, entries) = covered_states(&name, life);
     log::warn!(
-        "kafka: {}: {} states were written late by an earlier owner: put right",
+        "kafka: {}: {} records of the changelog are an earlier owner's, written late, or of another log: put right",
         who(life),
         records.len()
     );
