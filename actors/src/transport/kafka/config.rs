@@ -241,6 +241,8 @@ impl KafkaConfig {
                 let (session, heartbeat) = self.session;
                 config.set("session.timeout.ms", millis(session));
                 config.set("heartbeat.interval.ms", millis(heartbeat));
+                // They tell whether a round of the group's is under way.
+                config.set("statistics.interval.ms", "500");
             }
             GroupProtocol::Consumer => {
                 config.set("group.protocol", "consumer");

@@ -76,6 +76,8 @@ pub(super) struct Work {
     pub(super) seat_numbers: u64,
     /// Set when everything is given back for good.
     pub(super) closing: bool,
+    /// When to leave, whatever the group is about.
+    pub(super) leave_by: Option<Instant>,
     /// The client has failed for good.
     pub(super) broken: Option<String>,
     pub(super) silence: Silence,
@@ -106,6 +108,7 @@ impl Work {
             look_again: Vec::new(),
             seat_numbers: 0,
             closing: false,
+            leave_by: None,
             broken: None,
             silence: Silence::default(),
             backoff: Duration::ZERO,
@@ -154,7 +157,7 @@ impl Work {
             if let Some(why) = self.broken.take() {
                 self.rebuild(&why);
             }
-            if self.closing && self.has_given_all_back() {
+            if self.closing && self.has_given_all_back() && self.may_leave() {
                 break;
             }
             if !busy {
@@ -163,6 +166,13 @@ impl Work {
         }
         self.leave();
         self.notes.commits.give_back(&NotCommitted::Fenced("the member has left its group".into()));
+    }
+
+    /// A broker answers one request of a connection after the other: that we leave, it would read after the end of a round
+    /// of the group's, or never, and count on us until our session is over. So the round's end comes first, if it comes soon.
+    fn may_leave(&self) -> bool {
+        let joining = |client: &Client| client.callbacks.joining.load(Ordering::Acquire);
+        !self.client.as_ref().is_some_and(joining) || self.leave_by.is_some_and(|by| by <= Instant::now())
     }
 
     /// Does what there is to do; whether there may be more.
