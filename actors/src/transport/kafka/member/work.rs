@@ -34,6 +34,8 @@ use crate::transport::kafka::{
 
 /// How long the thread sleeps at most: the group wants to hear of its members.
 const NAP: Duration = Duration::from_millis(100);
+/// How often it is said that the thread turns.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// The first and the longest wait before a client that failed for good is made anew.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -72,6 +74,7 @@ pub(super) struct Work {
     /// The client has failed for good.
     pub(super) broken: Option<String>,
     backoff: Duration,
+    beat_at: Instant,
     complained: Option<RDKafkaErrorCode>,
 }
 
@@ -100,6 +103,7 @@ impl Work {
             closing: false,
             broken: None,
             backoff: Duration::ZERO,
+            beat_at: Instant::now(),
             complained: None,
         };
         work.client = Some(work.make_client()?);
@@ -130,6 +134,7 @@ impl Work {
     pub(super) fn run(mut self) {
         self.notes.bell.answer();
         loop {
+            self.beat();
             let busy = self.turn();
             if let Some(why) = self.broken.take() {
                 self.rebuild(&why);
@@ -143,6 +148,14 @@ impl Work {
         }
         self.leave();
         self.notes.commits.give_back(&NotCommitted::Fenced("the member has left its group".into()));
+    }
+
+    fn beat(&mut self) {
+        let now = Instant::now();
+        if now >= self.beat_at {
+            self.beat_at = now + BEAT_EVERY;
+            self.assignee.beat();
+        }
     }
 
     /// Does what there is to do; whether there may be more.
@@ -227,7 +240,8 @@ impl Work {
             self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
             let over = Instant::now() + self.backoff;
             while Instant::now() < over && !self.closing {
-                self.notes.bell.wait(over.saturating_duration_since(Instant::now()));
+                self.beat();
+                self.notes.bell.wait(over.saturating_duration_since(Instant::now()).min(BEAT_EVERY));
                 while let Some(note) = self.notes.take() {
                     self.read(note);
                 }
