@@ -37,6 +37,8 @@ use crate::transport::kafka::{
 
 /// How long the thread sleeps at most: the group wants to hear of its members.
 const NAP: Duration = Duration::from_millis(100);
+/// How often it is said that the thread turns.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// The first and the longest wait before a client that failed for good is made anew.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -82,6 +84,7 @@ pub(super) struct Work {
     pub(super) broken: Option<String>,
     pub(super) silence: Silence,
     backoff: Duration,
+    beat_at: Instant,
     complained: Option<RDKafkaErrorCode>,
 }
 
@@ -112,6 +115,7 @@ impl Work {
             broken: None,
             silence: Silence::default(),
             backoff: Duration::ZERO,
+            beat_at: Instant::now(),
             complained: None,
         };
         work.client = Some(work.make_client()?);
@@ -153,6 +157,7 @@ impl Work {
     pub(super) fn run(mut self) {
         self.notes.bell.answer();
         loop {
+            self.beat();
             let busy = self.turn();
             if let Some(why) = self.broken.take() {
                 self.rebuild(&why);
@@ -173,6 +178,14 @@ impl Work {
     fn may_leave(&self) -> bool {
         let joining = |client: &Client| client.callbacks.joining.load(Ordering::Acquire);
         !self.client.as_ref().is_some_and(joining) || self.leave_by.is_some_and(|by| by <= Instant::now())
+    }
+
+    fn beat(&mut self) {
+        let now = Instant::now();
+        if now >= self.beat_at {
+            self.beat_at = now + BEAT_EVERY;
+            self.assignee.beat();
+        }
     }
 
     /// Does what there is to do; whether there may be more.
@@ -266,7 +279,8 @@ impl Work {
             self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
             let over = Instant::now() + self.backoff;
             while Instant::now() < over && !self.closing {
-                self.notes.bell.wait(over.saturating_duration_since(Instant::now()));
+                self.beat();
+                self.notes.bell.wait(over.saturating_duration_since(Instant::now()).min(BEAT_EVERY));
                 while let Some(note) = self.notes.take() {
                     self.read(note);
                 }
