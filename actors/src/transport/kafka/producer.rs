@@ -10,16 +10,13 @@ use std::{
 
 use pandaflow::ports::StoreError;
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Message,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio::sync::Notify;
 
-use super::{
-    failure::{failed, store_error},
-    record::Outbound,
-};
+use super::{failure::failed, record::Outbound};
 
 /// How long to wait for room in the producer's queue.
 const ROOM: Duration = Duration::from_millis(2);
@@ -31,8 +28,47 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Flight {
     /// Not confirmed yet, and one for whoever still adds to it.
     left: AtomicUsize,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<NotSent>>,
     landed: Notify,
+}
+
+/// Why records are not on the broker.
+#[derive(Debug)]
+pub(super) struct NotSent {
+    pub(super) kind: NotSentKind,
+    /// The topic's name on the broker.
+    pub(super) topic: String,
+    pub(super) why: String,
+}
+
+/// What is to be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotSentKind {
+    /// It may be tried again.
+    Later,
+    /// There is no such topic, or it has no such partition.
+    NoPlace,
+    /// One of the records will never be taken as it is.
+    Unfit,
+}
+
+impl NotSent {
+    fn new(topic: &str, error: &KafkaError) -> Self {
+        use RDKafkaErrorCode as Code;
+        let kind = match error.rdkafka_error_code() {
+            Some(
+                Code::MessageSizeTooLarge
+                | Code::MessageBatchTooLarge
+                | Code::InvalidRecord
+                | Code::InvalidTimestamp,
+            ) => NotSentKind::Unfit,
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
+                NotSentKind::NoPlace
+            }
+            _ => NotSentKind::Later,
+        };
+        Self { kind, topic: topic.into(), why: error.to_string() }
+    }
 }
 
 impl Flight {
@@ -42,8 +78,12 @@ impl Flight {
         }
     }
 
-    fn fail(&self, why: String) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    /// Of several failures, one that trying again doesn't mend is told.
+    fn fail(&self, failure: NotSent) {
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|first| first.kind == NotSentKind::Later) {
+            *first = Some(failure);
+        }
     }
 }
 
@@ -59,8 +99,8 @@ impl ProducerContext for Confirming {
     type DeliveryOpaque = Arc<Flight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
-        if let Err((error, _)) = result {
-            flight.fail(error.to_string());
+        if let Err((error, record)) = result {
+            flight.fail(NotSent::new(record.topic(), error));
         }
         flight.leave();
     }
@@ -81,20 +121,25 @@ impl Producer {
     }
 
     /// Sends records in their order and waits until the broker has all of them.
-    pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), StoreError> {
-        let client = self.client()?;
+    pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), NotSent> {
+        let none = |error: StoreError| NotSent {
+            kind: NotSentKind::Later,
+            topic: "any topic".into(),
+            why: error.message,
+        };
+        let client = self.client().map_err(none)?;
         let left = AtomicUsize::new(1);
         let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
         for record in records {
-            if let Err(why) = hand_over(&client, record, &flight).await {
-                flight.fail(why);
+            if let Err(failure) = hand_over(&client, record, &flight).await {
+                flight.fail(failure);
                 break;
             }
         }
         flight.leave();
         flight.landed.notified().await;
         let failure = flight.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(()), |why| Err(store_error(format!("records were not confirmed: {why}"))))
+        failure.map_or(Ok(()), Err)
     }
 
     fn client(&self) -> Result<Arc<Client>, StoreError> {
@@ -113,7 +158,7 @@ fn make(config: &ClientConfig) -> Result<Client, StoreError> {
     config.create_with_context(Confirming).map_err(failed("making a producer"))
 }
 
-async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {
+async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), NotSent> {
     let Outbound { topic, partition, timestamp, key, value, headers } = record;
     let mut sent = BaseRecord::<[u8], [u8], Arc<Flight>>::with_opaque_to(&topic, Arc::clone(flight));
     sent.partition = Some(i32::try_from(partition.0).unwrap_or(i32::MAX));
@@ -133,7 +178,7 @@ async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>)
                 looks -= 1;
                 look_again(client, sent.topic).await;
             }
-            _ => return Err(format!("{}: {error}", sent.topic)),
+            _ => return Err(NotSent::new(sent.topic, &error)),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use pandaflow::{
     Offset, Outgoing, TopicName, partition_of,
-    ports::{SettleError, SettleErrorKind, Settlement, StoreError, Unsettled},
+    ports::{SettleError, SettleErrorKind, Settlement, StateChange, StoreError, Unsettled},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,7 @@ use super::{
     failure::{closed, store_error},
     owners::Life,
     record::{Outbound, unwritable_header, written_headers, written_timestamp},
+    sending::{Why, send},
     topics::{missing, number},
 };
 
@@ -33,8 +34,6 @@ const OVERHEAD: usize = 1024;
 pub(super) struct Job(Option<(Settlement, Reply)>);
 
 type Reply = oneshot::Sender<Result<(), Box<Unsettled>>>;
-/// Why a settlement is not real.
-type Why = (SettleErrorKind, StoreError);
 
 impl Job {
     pub(super) fn new(settlement: Settlement, reply: Reply) -> Self {
@@ -75,6 +74,8 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
     put_right(&core, &life).await;
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
+    // Settlements whose outputs are on the broker, though the rest of them is not real yet.
+    let mut written: Vec<Settlement> = Vec::new();
     let mut waiting = Vec::new();
     while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
         let mut admitted = Vec::new();
@@ -94,13 +95,13 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
             continue;
         }
         let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
-        match make_real(&core, &life, &settlements).await {
+        match make_real(&core, &life, &settlements, &mut written).await {
             Ok(()) => admitted.into_iter().for_each(Job::confirm),
             Err(why) => {
-                if why.0 == SettleErrorKind::Fenced {
-                    life.retire();
-                } else {
-                    failed = settlements.first().map(|first| (*first).clone());
+                match why.0 {
+                    SettleErrorKind::Fenced => life.retire(),
+                    SettleErrorKind::Refused => life.refused.store(true, Ordering::Release),
+                    _ => failed = settlements.first().map(|first| (*first).clone()),
                 }
                 admitted.into_iter().for_each(|job| job.give_back(why.clone()));
             }
@@ -117,7 +118,7 @@ async fn put_right(core: &Core, life: &Life) {
     let name = core.names.topic(&core.names.changelog(&life.owner.group));
     let (records, entries) = covered_states(&name, life);
     log::warn!(
-        "kafka: {}: {} states were written late by an earlier owner: put right",
+        "kafka: {}: {} states were written late by an earlier owner, or know events of another log: put right",
         who(life),
         records.len()
     );
@@ -126,7 +127,7 @@ async fn put_right(core: &Core, life: &Life) {
             let mut table = life.table();
             entries.into_iter().for_each(|entry| table.take_in(entry));
         }
-        Err(error) => log::warn!("kafka: {}: {error}", who(life)),
+        Err(not_sent) => log::warn!("kafka: {}: {}: {}", who(life), not_sent.topic, not_sent.why),
     }
 }
 
@@ -159,17 +160,32 @@ async fn admit(core: &Arc<Core>, life: &Life, failed: &mut Option<Settlement>, j
             }
         }
     }
+    for change in &settlement.states {
+        check_state(core, change).map_err(refused)?;
+    }
     *failed = None;
     Ok(())
 }
 
-fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
+/// Whether a change of state can be written at all.
+pub(super) fn check_state(core: &Core, change: &StateChange) -> Result<(), StoreError> {
+    let topics: usize = change.applied.iter().map(|(topic, _)| topic.len() + 16).sum();
+    let size = change.key.len() + change.value.as_ref().map_or(0, bytes::Bytes::len) + topics + OVERHEAD;
+    let limit = core.config.record_limit();
+    if size > limit {
+        return Err(store_error(format!("a state of {size} bytes is over the limit of {limit}")));
+    }
+    Ok(())
+}
+
+/// Whether an output can be written at all.
+pub(super) fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
     let size = output.key.as_ref().map_or(0, bytes::Bytes::len)
         + output.value.as_ref().map_or(0, bytes::Bytes::len)
         + output.headers.size()
         + OVERHEAD;
-    if size > core.config.max_record {
-        let limit = core.config.max_record;
+    let limit = core.config.record_limit();
+    if size > limit {
         let message = format!("a record of {size} bytes for {} is over the limit of {limit}", output.topic);
         return Err(store_error(message));
     }
@@ -197,7 +213,34 @@ fn who(life: &Life) -> String {
     format!("{} partition {} epoch {}", owner.group, owner.partition, owner.epoch)
 }
 
-async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+async fn make_real(
+    core: &Arc<Core>,
+    life: &Life,
+    settlements: &[&Settlement],
+    written: &mut Vec<Settlement>,
+) -> Result<(), Why> {
+    // Not again, if it is the state or the commit that is tried again: somebody sees each of them.
+    let known = common(settlements, written);
+    write(core, life, &settlements[known..]).await?;
+    let real = make_rest_real(core, life, settlements).await;
+    match &real {
+        Ok(()) if known == settlements.len() => drop(written.drain(..known)),
+        Err((SettleErrorKind::Retry, _)) if known == settlements.len() => {}
+        Err((SettleErrorKind::Retry, _)) => {
+            *written = settlements.iter().map(|settlement| (*settlement).clone()).collect();
+        }
+        _ => written.clear(),
+    }
+    real
+}
+
+/// How many settlements at the front are those that were written before.
+fn common(settlements: &[&Settlement], written: &[Settlement]) -> usize {
+    settlements.iter().zip(written).take_while(|(settlement, written)| **settlement == *written).count()
+}
+
+/// Writes outputs and dead letters, and waits until they are confirmed.
+async fn write(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     let retry = |error| (SettleErrorKind::Retry, error);
     let letters: Vec<_> = settlements.iter().flat_map(|settlement| &settlement.dead_letters).collect();
     for letter in &letters {
@@ -208,13 +251,18 @@ async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -
             core.make_topics(vec![wanted]).await.map_err(retry)?;
         }
     }
-    let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
-    let mut first =
-        outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
-    first.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
-    if !first.is_empty() {
-        core.producer.send(first.into_iter()).await.map_err(retry)?;
-    }
+    let records = || {
+        let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
+        let mut records = outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>()?;
+        records.extend(letters.iter().map(|letter| dead_letter_record(core, letter)));
+        Ok(records)
+    };
+    send(core, records).await
+}
+
+/// What comes after outputs and dead letters.
+async fn make_rest_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    let retry = |error| (SettleErrorKind::Retry, error);
     keep_states(core, life, settlements).await?;
     let marks: Vec<_> = settlements.iter().flat_map(|settlement| settlement.marks.iter().copied()).collect();
     if !marks.is_empty() {
@@ -248,8 +296,8 @@ async fn keep_states(core: &Arc<Core>, life: &Life, settlements: &[&Settlement])
     let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
     held(life)?;
     let name = core.names.topic(&topic);
-    let (records, entries) = changelog_records(&name, life, settlements);
-    core.producer.send(records.into_iter()).await.map_err(retry)?;
+    send(core, || Ok(changelog_records(&name, life, settlements).0)).await?;
+    let (_, entries) = changelog_records(&name, life, settlements);
     let mut table = life.table();
     entries.into_iter().for_each(|entry| table.take_in(entry));
     Ok(())
