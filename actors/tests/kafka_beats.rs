@@ -67,7 +67,7 @@ async fn a_source_beats_while_nothing_comes_and_is_silent_while_something_holds_
     let (delivered, came) = mpsc::channel();
     let (let_go, held) = mpsc::channel();
     let holder = Holder { beats, delivered, let_go: Mutex::new(held) };
-    let request = SubscriptionRequest { group: Group::from("beats"), topics: vec![topic.clone()] };
+    let request = SubscriptionRequest::new(Group::from("beats"), vec![topic.clone()]);
     let subscription = transport.source().subscribe(request, Arc::new(holder)).unwrap();
     for _ in 0..3 {
         beaten.recv_timeout(PATIENCE).expect("it beats while nothing comes");

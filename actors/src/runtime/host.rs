@@ -356,6 +356,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             policy: RetryPolicy::declared(declaration.retries),
             permits: Permits::new(self.permits),
             states: self.around.transport.states(),
+            settlement: Arc::clone(&settlement),
             cache: cache.into(),
             blank: Rc::new(P::State::default()),
             dedup: self.around.services.dedup,

@@ -31,6 +31,7 @@ mod owners;
 mod producer;
 mod quiet;
 mod record;
+mod sending;
 mod settlement;
 mod settler;
 mod source;
@@ -38,6 +39,7 @@ mod states;
 mod tables;
 mod topics;
 mod transactions;
+mod unfit;
 mod varint;
 
 use std::sync::Arc;
@@ -74,10 +76,9 @@ impl KafkaTransport {
 impl Transport for KafkaTransport {
     fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
         let core = Arc::clone(&self.core);
-        let made = self
-            .core
-            .background
-            .spawn(async move { core.make_topics(topics.into_iter().map(Into::into).collect()).await });
+        let max_record = core.config.max_record;
+        let wanted = topics.into_iter().map(|topic| topics::Wanted::of(topic, max_record)).collect();
+        let made = self.core.background.spawn(async move { core.make_topics(wanted).await });
         async move { made.await.unwrap_or_else(|error| Err(failure::store_error(error.to_string()))) }.boxed()
     }
 

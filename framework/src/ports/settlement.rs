@@ -186,6 +186,13 @@ pub trait SettlementStore: Send + Sync {
     /// after one failed, later ones of the same owner fail too until the failed one has been tried again.
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>>;
 
+    /// Why one of these outputs or states can't become real, if that is known without trying; asked of each attempt where
+    /// an earlier settlement of the partition was refused, so that its event becomes a dead letter instead. By default
+    /// nothing is known.
+    fn unfit(&self, _owner: &Owner, _outputs: &[Outgoing], _states: &[StateChange]) -> Option<StoreError> {
+        None
+    }
+
     /// Whether [`StateChange::applied`] is to be filled in: where state and progress don't become real in one
     /// transaction, a crash between the two must not apply an event twice.
     fn asks_for_applied(&self) -> bool {

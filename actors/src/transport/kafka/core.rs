@@ -23,6 +23,7 @@ use super::{
     owners::Owners,
     producer::Producer,
     topics::{Keep, Topics, Wanted},
+    unfit::Unfit,
 };
 
 /// How long a changelog's records are kept at least before later ones of their key replace them.
@@ -38,6 +39,8 @@ pub(super) struct Core {
     pub(super) producer: Producer,
     pub(super) owners: Owners,
     pub(super) gaps: Gaps,
+    /// Records that the broker has refused for good.
+    pub(super) unfit: Unfit,
     /// Set once; threads that follow topics look at it.
     pub(super) closed: Arc<AtomicBool>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
@@ -57,6 +60,7 @@ impl Core {
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
             gaps: Gaps::default(),
+            unfit: Unfit::default(),
             closed: Arc::default(),
             outsiders: Mutex::default(),
             publishing: Mutex::default(),
@@ -137,12 +141,14 @@ impl Core {
     }
 
     pub(super) fn changelog(&self, group: &Group, partitions: u32) -> Wanted {
-        Wanted { topic: self.names.changelog(group), partitions, keep: Keep::Latest(CHANGELOG_LAG) }
+        let keep = Keep::Latest(CHANGELOG_LAG);
+        Wanted { topic: self.names.changelog(group), partitions, keep, max_record: self.config.max_record }
     }
 
     pub(super) fn dead_letter_topic(&self, topic: &TopicName, partitions: u32) -> Wanted {
         let keep = Keep::For(DEAD_LETTERS_KEPT);
-        Wanted { topic: self.names.dead_letters(topic), partitions, keep }
+        let max_record = self.config.letter_limit();
+        Wanted { topic: self.names.dead_letters(topic), partitions, keep, max_record }
     }
 
     pub(super) fn remember(&self, subscription: Weak<dyn Subscription>) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use pandaflow::{
     Guarantee, Offset, Outgoing, TopicName, partition_of,
-    ports::{SettleError, SettleErrorKind, Settlement, StoreError, Unsettled},
+    ports::{SettleError, SettleErrorKind, Settlement, StateChange, StoreError, Unsettled},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,7 @@ use super::{
     failure::{closed, store_error},
     owners::Life,
     record::{Outbound, unwritable_header, written_headers, written_timestamp},
+    sending::Why,
     topics::{missing, number},
 };
 
@@ -33,8 +34,6 @@ const OVERHEAD: usize = 1024;
 pub(super) struct Job(Option<(Settlement, Reply)>);
 
 type Reply = oneshot::Sender<Result<(), Box<Unsettled>>>;
-/// Why a settlement is not real.
-type Why = (SettleErrorKind, StoreError);
 
 impl Job {
     pub(super) fn new(settlement: Settlement, reply: Reply) -> Self {
@@ -75,8 +74,8 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
     put_right(&core, &life).await;
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
-    // At least once: settlements whose outputs are on the log, and that are not real.
-    let mut sent: Vec<Settlement> = Vec::new();
+    // At least once: settlements whose outputs are on the broker, though the rest of them is not real yet.
+    let mut written: Vec<Settlement> = Vec::new();
     let mut waiting = Vec::new();
     while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
         let mut admitted = Vec::new();
@@ -97,16 +96,18 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
         }
         let settlements: Vec<&Settlement> = admitted.iter().filter_map(Job::settlement).collect();
         let made_real = match life.guarantee {
-            Guarantee::AtLeastOnce => at_least_once::make_real(&core, &life, &settlements, &mut sent).await,
+            Guarantee::AtLeastOnce => {
+                at_least_once::make_real(&core, &life, &settlements, &mut written).await
+            }
             Guarantee::ExactlyOnce => exactly_once::make_real(&core, &life, &settlements).await,
         };
         match made_real {
             Ok(()) => admitted.into_iter().for_each(Job::confirm),
             Err(why) => {
-                if why.0 == SettleErrorKind::Fenced {
-                    life.retire();
-                } else {
-                    failed = settlements.first().map(|first| (*first).clone());
+                match why.0 {
+                    SettleErrorKind::Fenced => life.retire(),
+                    SettleErrorKind::Refused => life.refused.store(true, Ordering::Release),
+                    _ => failed = settlements.first().map(|first| (*first).clone()),
                 }
                 admitted.into_iter().for_each(|job| job.give_back(why.clone()));
             }
@@ -132,7 +133,7 @@ async fn put_right(core: &Core, life: &Life) {
             let mut table = life.table();
             entries.into_iter().for_each(|entry| table.take_in(entry));
         }
-        Err(error) => log::warn!("kafka: {}: {error}", who(life)),
+        Err(not_sent) => log::warn!("kafka: {}: {}: {}", who(life), not_sent.topic, not_sent.why),
     }
 }
 
@@ -165,17 +166,32 @@ async fn admit(core: &Arc<Core>, life: &Life, failed: &mut Option<Settlement>, j
             }
         }
     }
+    for change in &settlement.states {
+        check_state(core, change).map_err(refused)?;
+    }
     *failed = None;
     Ok(())
 }
 
-fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
+/// Whether a change of state can be written at all.
+pub(super) fn check_state(core: &Core, change: &StateChange) -> Result<(), StoreError> {
+    let topics: usize = change.applied.iter().map(|(topic, _)| topic.len() + 16).sum();
+    let size = change.key.len() + change.value.as_ref().map_or(0, bytes::Bytes::len) + topics + OVERHEAD;
+    let limit = core.config.record_limit();
+    if size > limit {
+        return Err(store_error(format!("a state of {size} bytes is over the limit of {limit}")));
+    }
+    Ok(())
+}
+
+/// Whether an output can be written at all.
+pub(super) fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
     let size = output.key.as_ref().map_or(0, bytes::Bytes::len)
         + output.value.as_ref().map_or(0, bytes::Bytes::len)
         + output.headers.size()
         + OVERHEAD;
-    if size > core.config.max_record {
-        let limit = core.config.max_record;
+    let limit = core.config.record_limit();
+    if size > limit {
         let message = format!("a record of {size} bytes for {} is over the limit of {limit}", output.topic);
         return Err(store_error(message));
     }
@@ -207,8 +223,8 @@ fn retry(error: StoreError) -> Why {
     (SettleErrorKind::Retry, error)
 }
 
-/// Outputs and dead letters as records, whose topics are there.
-async fn effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<Vec<Outbound>, Why> {
+/// Makes the topics of dead letters that are not there.
+async fn make_letter_topics(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     let letters: Vec<_> = settlements.iter().flat_map(|settlement| &settlement.dead_letters).collect();
     for letter in &letters {
         let topic = core.names.dead_letters(&letter.record.topic);
@@ -218,10 +234,15 @@ async fn effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> 
             core.make_topics(vec![wanted]).await.map_err(retry)?;
         }
     }
+    Ok(())
+}
+
+/// Outputs and dead letters as records, whose topics are there.
+fn effects(core: &Core, settlements: &[&Settlement]) -> Result<Vec<Outbound>, StoreError> {
     let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
-    let mut records =
-        outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
-    records.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
+    let mut records = outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>()?;
+    let letters = settlements.iter().flat_map(|settlement| &settlement.dead_letters);
+    records.extend(letters.map(|letter| dead_letter_record(core, letter)));
     Ok(records)
 }
 

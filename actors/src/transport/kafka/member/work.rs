@@ -54,6 +54,13 @@ pub(super) struct Client {
     made: Instant,
 }
 
+/// How a client has failed for good.
+pub(super) enum Broken {
+    /// Another member with its static name has taken its place.
+    Replaced(String),
+    Failed(String),
+}
+
 /// A partition of a topic that is ours, with or without the others of its number.
 pub(super) type Place = (Partition, usize);
 
@@ -81,7 +88,7 @@ pub(super) struct Work {
     /// When to leave, whatever the group is about.
     pub(super) leave_by: Option<Instant>,
     /// The client has failed for good.
-    pub(super) broken: Option<String>,
+    pub(super) broken: Option<Broken>,
     pub(super) silence: Silence,
     backoff: Duration,
     beat_at: Instant,
@@ -220,7 +227,9 @@ impl Work {
         if self.broken.is_none()
             && let Some((code, why)) = consumer.client().fatal_error()
         {
-            self.broken = Some(format!("{code}: {why}"));
+            let why = format!("{code}: {why}");
+            let replaced = code == RDKafkaErrorCode::FencedInstanceId;
+            self.broken = Some(if replaced { Broken::Replaced(why) } else { Broken::Failed(why) });
         }
     }
 
@@ -246,7 +255,7 @@ impl Work {
 
     pub(super) fn complain(&mut self, error: &KafkaError) {
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-            self.broken = Some(error.to_string());
+            self.broken = Some(Broken::Failed(error.to_string()));
             return;
         }
         let code = error.rdkafka_error_code();
@@ -254,10 +263,22 @@ impl Work {
         match code {
             Some(
                 code @ (RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::SaslAuthenticationFailed),
+                | RDKafkaErrorCode::GroupAuthorizationFailed),
             ) if self.complained != Some(code) => {
                 let message = format!("{group} may not read: {error}");
+                self.assignee.failed(store_error(message));
+            }
+            // It may be a directory that is away for a minute, so it is no reason to end.
+            Some(code @ (RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::Authentication))
+                if self.complained != Some(code) =>
+            {
+                log::error!("kafka consumer of {group}: the broker refuses the credentials: {error}");
+            }
+            Some(code @ RDKafkaErrorCode::InconsistentGroupProtocol) if self.complained != Some(code) => {
+                let message = format!(
+                    "{group} has members that share partitions out in another way, such as those of a version with one \
+                     input less: stop them all, then start ({error})"
+                );
                 self.assignee.failed(store_error(message));
             }
             // They come in bursts while a broker is away, and the client goes on by itself.
@@ -267,11 +288,23 @@ impl Work {
         self.complained = code;
     }
 
-    fn rebuild(&mut self, why: &str) {
-        log::warn!("kafka consumer of {}: failed for good ({why}): it is made anew", self.request.group);
+    fn rebuild(&mut self, why: &Broken) {
         if self.client.as_ref().is_some_and(|client| client.made.elapsed() > GOOD_FOR) {
             self.backoff = Duration::ZERO;
         }
+        let (group, why) = match why {
+            Broken::Replaced(why) => {
+                self.assignee.failed(store_error(format!(
+                    "{}: another member has the same KAFKA__INSTANCE_ID: give each process one of its own, or none ({why})",
+                    self.request.group
+                )));
+                // Made anew it would push the other one out, and so on without end.
+                self.closing = true;
+                (&self.request.group, why)
+            }
+            Broken::Failed(why) => (&self.request.group, why),
+        };
+        log::error!("kafka consumer of {group}: failed for good: {why}");
         self.lose_all();
         self.notes.commits.give_back(&NotCommitted::Retry(format!("the client failed: {why}")));
         self.leave();
@@ -293,6 +326,12 @@ impl Work {
                 Err(error) => log::warn!("kafka: {error}"),
             }
         }
+    }
+
+    /// The group has given us something: what was wrong is over.
+    pub(super) fn is_well(&mut self) {
+        self.backoff = Duration::ZERO;
+        self.complained = None;
     }
 
     /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us.

@@ -16,7 +16,7 @@ use pandaflow::{
     ports::{Mark, SettleErrorKind, Settlement},
 };
 
-use super::{Tally, Why, changes, effects, held, offsets, retry, who};
+use super::{Tally, Why, changes, effects, held, make_letter_topics, offsets, retry, who};
 use crate::transport::kafka::{
     changelog::{ranges_key, ranges_value},
     core::Core,
@@ -32,7 +32,8 @@ const SURELY_NOTED: usize = 150;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
-    let mut records = effects(core, life, settlements).await?;
+    make_letter_topics(core, life, settlements).await?;
+    let mut records = effects(core, settlements).map_err(retry)?;
     let (changed, entries) = changes(core, life, settlements).await?;
     records.extend(changed);
     records.extend(ranges(core, life, settlements).await?);
