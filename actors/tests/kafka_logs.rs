@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pandaflow::{
-    Offset, Partition, TopicName,
+    Offset, Partition, Timestamp, TopicName,
     policy::watermark::Progress,
     ports::{Mark, SettleErrorKind, Settlement, StateChange, Transport},
 };
@@ -245,7 +245,7 @@ async fn what_was_given_back_of_an_input_that_stayed_is_read_again() {
 fn hanging(task: &Task, topic: &TopicName) -> Settlement {
     let id = pandaflow::EventId(uuid::Uuid::now_v7());
     Settlement {
-        marks: vec![Mark { id, expires: pandaflow::Timestamp(i64::MAX) }],
+        marks: vec![Mark { id, expires: Timestamp(i64::MAX) }],
         progress: at(topic, 0),
         ..task.effects()
     }
@@ -296,34 +296,33 @@ async fn a_partition_that_is_taken_away_while_it_starts_over_is_nobodys_failure(
 #[tokio::test]
 async fn a_look_up_that_is_out_of_date_ends_no_owner() {
     let Some(broker) = support::broker() else { return };
-    let mut config = support::config(&broker);
-    let other = process(&config);
+    let config = support::config(&broker);
+    // Shared out by ranges in the order of the members' names: the other one gets the first two.
+    let other = process(&KafkaConfig { client_id: "a".into(), ..config.clone() });
     let gate = Arc::new(Gate::around(config.dedup.clone()));
-    config.dedup = gate.clone();
-    let stage = process(&config);
-    let topic = stage.topic("paper.in", 4).await;
+    let stage = process(&KafkaConfig { client_id: "z".into(), dedup: gate.clone(), ..config });
+    let (topic, second) = (stage.topic("paper.in", 4).await, stage.topic("paper.more", 4).await);
     // Somebody who has something under way of the first partition.
     let owner = stage.acquire("g", 0, &[&topic]).await.owner;
-    let id = pandaflow::EventId(uuid::Uuid::now_v7());
-    let marks = vec![Mark { id, expires: pandaflow::Timestamp(i64::MAX) }];
-    let under_way =
-        tokio::spawn(stage.settlements().settle(Settlement { marks, ..Settlement::empty(owner) }));
+    let marks = vec![Mark { id: pandaflow::EventId(uuid::Uuid::now_v7()), expires: Timestamp(i64::MAX) }];
+    let hanging = Settlement { marks, ..Settlement::empty(owner) };
+    let under_way = tokio::spawn(stage.settlements().settle(hanging));
     gate.holds(1).await;
-    let mut member = stage.subscribe("g", &[&topic]);
-    // The look-up of all four waits for that; two go to another meanwhile, and come back.
-    let mut joined = other.subscribe("g", &[&topic]);
-    let theirs: Vec<Partition> = joined.assigned(2).await.iter().map(Task::partition).collect();
-    joined.finish().await;
-    let back = theirs.into_iter().filter(|partition| *partition != Partition(0)).collect::<Vec<_>>();
-    let mut tasks = Vec::new();
-    if back.len() == 2 {
-        tasks = member.assigned(2).await;
-    }
+    let mut member = stage.subscribe("g", &[&topic, &second]);
+    // It has all four, and waits for that; then the last two.
+    support::eventually(async || (stage.lag("g").await.len() == 8).then_some(())).await;
+    let mut joined = other.subscribe("g", &[&topic, &second]);
+    let theirs = joined.assigned(1).await;
+    assert!(theirs[0].partition() < Partition(2));
+    let tasks = member.assigned(2).await;
+    assert_eq!(tasks.iter().map(Task::partition).collect::<Vec<_>>(), [Partition(2), Partition(3)]);
     gate.open();
-    let _ = under_way.await.unwrap();
-    tasks.extend(member.assigned(4 - tasks.len()).await);
-    for task in &tasks {
-        stage.settle(Settlement { progress: at(&topic, 0), ..task.effects() }).await;
+    drop(under_way.await.unwrap());
+    for _ in 0..100 {
+        for task in &tasks {
+            stage.settle(Settlement { progress: at(&topic, 0), ..task.effects() }).await;
+        }
     }
+    joined.finish().await;
     member.finish().await;
 }

@@ -51,7 +51,7 @@ impl Subject for Composite {
 
     /// As on Kafka.
     fn limits(&self) -> Limits {
-        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false }
+        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false, dense_offsets: true }
     }
 }
 

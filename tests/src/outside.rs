@@ -77,8 +77,8 @@ impl Outside {
         let begun = Instant::now();
         loop {
             let group = Group::from(group);
-            let lags = self.transport.lag(vec![group.clone()]).await.unwrap_or_default();
-            let next: u64 = lags.iter().map(|lag| lag.next.0).sum();
+            let lags = self.transport.lag(vec![group.clone()]).await;
+            let next: u64 = lags.iter().flatten().map(|lag| lag.next.0).sum();
             if next >= events {
                 let ledgers = self.transport.ledgers(vec![group]).await.expect("the broker tells");
                 return ledgers[0].1;

@@ -32,6 +32,16 @@ impl TaskEntry {
         self.lag.load(Ordering::Relaxed)
     }
 
+    fn progress(&self, task: &TaskKey) -> TaskProgress {
+        TaskProgress {
+            task: task.clone(),
+            lag: self.lag(),
+            settled: self.settled.load(Ordering::Relaxed),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            waits_for: lock(&self.waits_for).clone(),
+        }
+    }
+
     /// Notes what the whole task waits for on purpose, such as a store that is down; `None` for nothing.
     pub(crate) fn waits_for(&self, what: Option<&str>) {
         *lock(&self.waits_for) = what.map(str::to_owned);
@@ -62,13 +72,16 @@ impl Board {
     pub(crate) fn progress(&self, task: &TaskKey, lag: u64) -> Option<TaskProgress> {
         let entry = lock(&self.0).get(task).cloned()?;
         entry.lag.store(lag, Ordering::Relaxed);
-        Some(TaskProgress {
-            task: task.clone(),
-            lag,
-            settled: entry.settled.load(Ordering::Relaxed),
-            in_flight: entry.in_flight.load(Ordering::Relaxed),
-            waits_for: lock(&entry.waits_for).clone(),
-        })
+        Some(entry.progress(task))
+    }
+
+    /// How far all tasks are, by the lag that was seen last; those that wait for nothing else wait for `what`.
+    pub(crate) fn waiting_for(&self, what: &str) -> Vec<TaskProgress> {
+        let waiting = |(task, entry): (&TaskKey, &Arc<TaskEntry>)| {
+            let progress = entry.progress(task);
+            TaskProgress { waits_for: progress.waits_for.or_else(|| Some(what.to_owned())), ..progress }
+        };
+        lock(&self.0).iter().map(waiting).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use pandaflow::{
     Clock, Declaration, Scope, StreamProcessor,
     policy::{restart_budget::RestartBudget, retry::RetryPolicy},
-    ports::{AttemptChange, Owner, StateStore},
+    ports::{AttemptChange, Owner, SettlementStore, StateStore},
 };
 use slog::Logger;
 use tokio::{sync::Notify, time::Instant};
@@ -41,6 +41,7 @@ pub(crate) struct Env<P: StreamProcessor> {
     /// Attempts of this processor that may run at once in this process.
     pub(crate) permits: Permits,
     pub(crate) states: Arc<dyn StateStore>,
+    pub(crate) settlement: Arc<dyn SettlementStore>,
     pub(crate) cache: RefCell<StateCache<P::State>>,
     /// What a key without a stored state has.
     pub(crate) blank: Rc<P::State>,

@@ -167,11 +167,17 @@ impl<P: StreamProcessor> Host<P> {
             guarantee: P::DECLARATION.guarantee,
             ..SubscriptionRequest::new(self.parts.group.clone(), self.parts.inputs.clone())
         };
-        let assignee = assignee::HostAssignee::new(ctx.address(), self.routes.clone());
+        let health = self.parts.surroundings.services.health.clone();
+        let assignee = assignee::HostAssignee::new(ctx.address(), self.routes.clone(), health, self.source());
         match self.parts.surroundings.transport.source().subscribe(request, Arc::new(assignee)) {
             Ok(subscription) => self.subscription = Some(subscription),
             Err(error) => self.fail(error.to_string()),
         }
+    }
+
+    /// How health calls its source.
+    fn source(&self) -> Arc<str> {
+        self.parts.group.as_str().into()
     }
 
     fn fail(&self, reason: String) {
@@ -312,10 +318,12 @@ impl<P: StreamProcessor> Handler<DrainHost> for Host<P> {
         self.report(ProcessorState::Stopped);
         self.routes.drain_within(deadline);
         let subscription = self.subscription.take();
+        let (health, source) = (self.parts.surroundings.services.health.clone(), self.source());
         let left = async move {
             if let Some(subscription) = subscription {
                 subscription.close().await;
             }
+            health.forget_source(source);
         };
         Box::pin(left.into_actor(self).map(|(), _, ctx| ctx.stop()))
     }
@@ -374,6 +382,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             policy: RetryPolicy::declared(declaration.retries),
             permits: Permits::new(self.permits),
             states: self.around.transport.states(),
+            settlement: Arc::clone(&settlement),
             cache: cache.into(),
             blank: Rc::new(P::State::default()),
             dedup: self.around.services.dedup,

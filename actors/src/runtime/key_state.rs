@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use pandaflow::{Effects, ErrorClass, Failure, FailureKind, StreamProcessor};
+use pandaflow::{Effects, ErrorClass, Failure, FailureKind, StreamProcessor, ports::StateChange};
 
 use super::{attempt::Trouble, delivery::Delivery, env::Env, guarded::panic_message, state_row};
 
@@ -53,15 +53,23 @@ pub(crate) fn writable<P: StreamProcessor>(
     delivery: &Delivery,
     effects: Effects<P::State>,
 ) -> Result<Effects<P::State>, Failure> {
-    let Some(state) = effects.state.as_ref().filter(|_| env.careful) else { return Ok(effects) };
-    let key = delivery.record.key.clone().unwrap_or_default();
-    let write = || state_row::encode(&key, Env::<P>::DECLARATION.state_version, state);
-    let unwritable = |message| {
-        Failure::new(FailureKind::Unencodable, ErrorClass::Poison, "pandaflow::StateError", message)
+    if !env.careful {
+        return Ok(effects);
+    }
+    let unwritable = |error_type: &str, message| {
+        Failure::new(FailureKind::Unencodable, ErrorClass::Poison, error_type, message)
     };
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)) {
-        Ok(Ok(_)) => Ok(effects),
-        Ok(Err(error)) => Err(unwritable(error.to_string())),
-        Err(panic) => Err(unwritable(panic_message(&*panic))),
+    let mut states = Vec::new();
+    if let Some(state) = effects.state.as_ref() {
+        let key = delivery.record.key.clone().unwrap_or_default();
+        let write = || state_row::encode(&key, Env::<P>::DECLARATION.state_version, state);
+        let value = std::panic::catch_unwind(std::panic::AssertUnwindSafe(write))
+            .map_err(|panic| unwritable("pandaflow::StateError", panic_message(&*panic)))?
+            .map_err(|error| unwritable("pandaflow::StateError", error.to_string()))?;
+        states.push(StateChange::new(key.clone(), Some(value)));
+    }
+    match env.settlement.unfit(&env.owner, &effects.outputs, &states) {
+        Some(error) => Err(unwritable("pandaflow::StoreError", error.to_string())),
+        None => Ok(effects),
     }
 }

@@ -71,7 +71,13 @@ impl Watch {
                 self.services.health.healthy("transport");
                 self.tell(&lags);
             }
-            Err(error) => self.services.health.failing("transport", &error.to_string()),
+            Err(error) => {
+                self.services.health.failing("transport", &error.to_string());
+                // Nobody knows whether they move: that is no reason to take them for stuck.
+                for progress in self.board.waiting_for("transport") {
+                    self.services.health.progress(progress);
+                }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The Kafka transport: topics, groups and state on brokers, for as many processes as one starts.
 //!
-//! Effects become real at least once: outputs first, then state, then dedup marks, then offsets, each confirmed before the
-//! next. Ids of emitted events are derived, and a state remembers what has gone into it, so that what is done again after a
+//! Effects become real at least once or exactly once, as a processor or the settings say. At least once: outputs first, then
+//! state, then dedup marks, then offsets, each confirmed before the next. Exactly once: all but the marks in one transaction. Ids of emitted events are derived, and a state remembers what has gone into it, so that what is done again after a
 //! crash is found to be done. Each group has a topic `{group}.changelog` for state and ledgers, each input a topic
 //! `{topic}.dlq` for dead letters.
 
@@ -33,6 +33,7 @@ mod producer;
 mod quiet;
 mod record;
 mod relay;
+mod sending;
 mod settlement;
 mod settler;
 mod source;
@@ -40,6 +41,7 @@ mod states;
 mod tables;
 mod topics;
 mod transactions;
+mod unfit;
 mod varint;
 
 use std::sync::Arc;
@@ -76,10 +78,9 @@ impl KafkaTransport {
 impl Transport for KafkaTransport {
     fn create_topics(&self, topics: Vec<TopicToCreate>) -> BoxFuture<'static, Result<(), StoreError>> {
         let core = Arc::clone(&self.core);
-        let made = self
-            .core
-            .background
-            .spawn(async move { core.make_topics(topics.into_iter().map(Into::into).collect()).await });
+        let max_record = core.config.max_record;
+        let wanted = topics.into_iter().map(|topic| topics::Wanted::of(topic, max_record)).collect();
+        let made = self.core.background.spawn(async move { core.make_topics(wanted).await });
         async move { made.await.unwrap_or_else(|error| Err(failure::store_error(error.to_string()))) }.boxed()
     }
 

@@ -23,7 +23,7 @@ mod topics;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
     Clock, Group, Partition,
     policy::ledger::Ledger,
@@ -116,7 +116,8 @@ impl Transport for MemoryTransport {
     }
 
     fn lag(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<Lag>, StoreError>> {
-        ready(self.core.lag(groups))
+        let asked = self.core.ask(core::Port::Lag, move |core| core.lag(groups));
+        asked.map(Result::flatten).boxed()
     }
 
     fn ledgers(&self, groups: Vec<Group>) -> BoxFuture<'static, Result<Vec<(Group, Ledger)>, StoreError>> {

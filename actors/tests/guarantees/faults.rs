@@ -67,6 +67,28 @@ async fn a_settlement_store_that_is_down_for_minutes_is_no_reason_to_kill_the_pr
 }
 
 #[actix::test]
+async fn a_transport_that_does_not_answer_for_minutes_is_no_reason_to_kill_the_process() {
+    let (mut kit, _) = started().await;
+    kit.transport().faults().hold_settlements();
+    send(&mut kit, 0..1);
+    kit.advance(20 * SECOND).await;
+    assert!(health(&kit).await.alive, "it has lag, and time");
+    kit.transport().faults().lag().fail(usize::MAX);
+    kit.advance(300 * SECOND).await;
+    let report = health(&kit).await;
+    assert!(!report.ready && report.alive, "{report:#?}");
+    // Once it answers, a task that stands still is one again.
+    kit.transport().faults().lag().fail(0);
+    kit.advance(90 * SECOND).await;
+    assert!(!health(&kit).await.alive);
+    kit.transport().faults().release_settlements();
+    kit.run_until_idle().await;
+    kit.advance(20 * SECOND).await;
+    assert!(health(&kit).await.alive);
+    assert_all_done_once(&kit, 1);
+}
+
+#[actix::test]
 async fn readiness_comes_back_also_when_the_settlement_that_succeeds_takes_its_time() {
     let (mut kit, _) = started().await;
     kit.transport().faults().fail_settlements(1, SettleErrorKind::Retry);

@@ -162,6 +162,24 @@ async fn what_an_owner_settles_after_it_was_let_go_is_nothing() {
     assert_eq!(found.progress[0].1, Progress::at(Offset(expected.len() as u64)));
 }
 
+/// More than a commit's note has room for.
+#[actix::test]
+async fn however_much_is_settled_above_the_watermark_none_of_it_comes_again() {
+    let Some(broker) = support::broker() else { return };
+    let config = config(&broker, GroupProtocol::Classic);
+    let stage = Stage::of(Kafka { transport: support::transport(&config), config: config.clone() });
+    let input = stage.topic("paper.in", 1).await;
+    let every_other = |from: u64, to: u64| (from..to).map(|n| (Offset(2 * n), Offset(2 * n))).collect();
+    for (next, above) in
+        [(0, every_other(1, 5000)), (20, every_other(11, 6000)), (11_990, every_other(5996, 6000))]
+    {
+        let owner = stage.acquire("g", 0, &[&input]).await.owner;
+        let progress = vec![(input.clone(), Progress { next: Offset(next), above })];
+        stage.settle(Settlement { progress: progress.clone(), ..effects(&owner) }).await;
+        assert_eq!(stage.acquire("g", 0, &[&input]).await.progress, progress);
+    }
+}
+
 /// Both guarantees in one process, and a group that changes from one to the other.
 #[actix::test]
 async fn a_group_can_change_its_guarantee() {

@@ -1,7 +1,11 @@
 //! A dedup store whose marks wait until they are let through: so long, settlements hang between their effects and their
-//! progress.
+//! progress. Or they fail a few times.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
@@ -14,12 +18,25 @@ pub(crate) struct Gate {
     inner: Arc<dyn DedupStore>,
     open: watch::Sender<bool>,
     held: watch::Sender<usize>,
+    failures: AtomicUsize,
 }
 
 impl Gate {
     /// Shut.
     pub(crate) fn around(inner: Arc<dyn DedupStore>) -> Self {
-        Self { inner, open: watch::Sender::new(false), held: watch::Sender::new(0) }
+        Self {
+            inner,
+            open: watch::Sender::new(false),
+            held: watch::Sender::new(0),
+            failures: AtomicUsize::new(0),
+        }
+    }
+
+    /// Open, but as many marks fail first.
+    pub(crate) fn failing(inner: Arc<dyn DedupStore>, failures: usize) -> Self {
+        let gate = Self { failures: AtomicUsize::new(failures), ..Self::around(inner) };
+        gate.open();
+        gate
     }
 
     /// Waits until as many have come to it.
@@ -41,6 +58,11 @@ impl DedupStore for Gate {
     }
 
     fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.failures.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok() {
+            let error = StoreError { store: "gate", message: "it fails".into() };
+            return std::future::ready(Err(error)).boxed();
+        }
         let mut open = self.open.subscribe();
         let marked = self.inner.mark(owner, marks);
         self.held.send_modify(|held| *held += 1);

@@ -204,6 +204,13 @@ pub trait SettlementStore: Send + Sync {
         Box::pin(std::future::ready(Err(Box::new(Unsettled { settlement, error }))))
     }
 
+    /// Why one of these outputs or states can't become real, if that is known without trying; asked of each attempt where
+    /// an earlier settlement of the partition was refused, so that its event becomes a dead letter instead. By default
+    /// nothing is known.
+    fn unfit(&self, _owner: &Owner, _outputs: &[Outgoing], _states: &[StateChange]) -> Option<StoreError> {
+        None
+    }
+
     /// Whether [`StateChange::applied`] is to be filled in: where state and progress don't become real in one
     /// transaction, a crash between the two must not apply an event twice.
     fn asks_for_applied(&self) -> bool {

@@ -73,6 +73,10 @@ pub trait Assignee: Send + Sync {
 
     /// The source can't go on.
     fn failed(&self, error: StoreError);
+
+    /// The source's loop turns. A source that polls a server says so about once a second, also while nothing comes; others
+    /// have nothing to say.
+    fn beat(&self) {}
 }
 
 /// A subscription that is under way; it ends when it is closed.

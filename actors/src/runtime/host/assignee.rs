@@ -16,7 +16,10 @@ use pandaflow::{
 };
 
 use super::{Assigned, Host, SourceFailed};
-use crate::runtime::task::{Deliver, Drain, Lose, Task};
+use crate::{
+    health::HealthHandle,
+    runtime::task::{Deliver, Drain, Lose, Task},
+};
 
 /// How to reach one task.
 #[derive(Clone)]
@@ -119,11 +122,14 @@ impl Routes {
 pub(super) struct HostAssignee<P: StreamProcessor> {
     host: Addr<Host<P>>,
     routes: Routes,
+    health: HealthHandle,
+    /// The group, as health calls the source.
+    group: Arc<str>,
 }
 
 impl<P: StreamProcessor> HostAssignee<P> {
-    pub(super) fn new(host: Addr<Host<P>>, routes: Routes) -> Self {
-        Self { host, routes }
+    pub(super) fn new(host: Addr<Host<P>>, routes: Routes, health: HealthHandle, group: Arc<str>) -> Self {
+        Self { host, routes, health, group }
     }
 }
 
@@ -158,5 +164,9 @@ impl<P: StreamProcessor> Assignee for HostAssignee<P> {
 
     fn failed(&self, error: StoreError) {
         self.host.do_send(SourceFailed(error));
+    }
+
+    fn beat(&self) {
+        self.health.source_beat(Arc::clone(&self.group));
     }
 }

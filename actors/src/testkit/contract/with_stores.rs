@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
-    Group, Partition, TopicName,
+    Group, Outgoing, Partition, TopicName,
     policy::ledger::Ledger,
     ports::{
-        Acquired, DeadLetterStore, DedupStore, Lag, SettleError, SettleErrorKind, Settlement,
-        SettlementStore, Source, StateStore, StoreError, TableSource, TopicToCreate, Transport, Unsettled,
+        Acquired, DeadLetterStore, DedupStore, Lag, Owner, SettleError, SettleErrorKind, Settlement,
+        SettlementStore, Source, StateChange, StateStore, StoreError, TableSource, TopicToCreate, Transport,
+        Unsettled,
     },
 };
 
@@ -47,6 +48,10 @@ struct Marking {
 }
 
 impl SettlementStore for Marking {
+    fn unfit(&self, owner: &Owner, outputs: &[Outgoing], states: &[StateChange]) -> Option<StoreError> {
+        self.settlement.unfit(owner, outputs, states)
+    }
+
     fn acquire(
         &self,
         group: Group,

@@ -95,6 +95,11 @@ impl Found {
     /// With all of the changelog taken in: what of it the progress has not passed.
     pub(super) fn sum_up(&mut self) {
         let Self { progress, table, .. } = self;
+        for (topic, progress) in progress.iter_mut() {
+            if let Some(ranges) = table.ranges.get(topic) {
+                progress.above = joined(progress.next, &progress.above, ranges);
+            }
+        }
         let open = |topic: &TopicName, offset: Offset| {
             progress
                 .iter()
@@ -152,6 +157,21 @@ where
     }
     let asking = Arc::clone(core);
     core.background.ask(move || find(&asking, committed, &search)).await
+}
+
+/// Ranges of one list or the other, as far as they lie above `next`.
+fn joined(next: Offset, one: &[(Offset, Offset)], other: &[(Offset, Offset)]) -> Vec<(Offset, Offset)> {
+    let above = one.iter().chain(other).filter(|(_, last)| *last > next);
+    let mut ranges: Vec<_> = above.map(|(first, last)| (*first.max(&next.next()), *last)).collect();
+    ranges.sort_unstable();
+    let mut joined: Vec<(Offset, Offset)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some(range) if first <= range.1.next() => range.1 = range.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
 }
 
 /// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
@@ -286,4 +306,35 @@ pub(super) fn committed_offset(element: &TopicPartitionListElem<'_>) -> Option<O
 /// What stands beside a committed offset; nothing if it is no text.
 pub(super) fn note(element: &TopicPartitionListElem<'_>) -> String {
     catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn joined_ranges_hold_what_either_held_above_and_are_a_progress(
+            next in 0_u64..50,
+            one in vec((0_u64..60, 0_u64..6), 0..10),
+            other in vec((0_u64..60, 0_u64..6), 0..10),
+        ) {
+            let ranges = |list: &[(u64, u64)]| -> Vec<_> {
+                list.iter().map(|(first, more)| (Offset(*first), Offset(first + more))).collect()
+            };
+            let (one, other) = (ranges(&one), ranges(&other));
+            let joined = joined(Offset(next), &one, &other);
+            let holds = |list: &[(Offset, Offset)], offset| {
+                list.iter().any(|(first, last)| *first <= offset && offset <= *last)
+            };
+            for offset in (0..80).map(Offset) {
+                let held = offset.0 > next && (holds(&one, offset) || holds(&other, offset));
+                prop_assert_eq!(holds(&joined, offset), held);
+            }
+            let text = Progress { next: Offset(next), above: joined }.to_string();
+            prop_assert!(text.parse::<Progress>().is_ok(), "{}", text);
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub(super) const APPLIED: &str = "pandaflow-applied";
 const VERSION: u8 = 1;
 const STATE: u8 = b's';
 const ATTEMPTS: u8 = b'a';
+const RANGES: u8 = b'r';
 
 /// What a key's state is, and what has gone into it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct State {
 pub(super) enum Entry {
     State(Bytes, State),
     Attempts((TopicName, Offset), Option<FailedAttempts>),
+    /// What was settled above the watermark of a topic, where a note has no room for it.
+    Ranges(TopicName, Vec<(Offset, Offset)>),
 }
 
 pub(super) fn state_key(key: &[u8]) -> Bytes {
@@ -51,6 +54,33 @@ pub(super) fn attempts_value(failed: &FailedAttempts) -> Bytes {
     bytes.put_u32(failed.attempts);
     bytes.put_i64(failed.first_failed.0);
     bytes.into()
+}
+
+pub(super) fn ranges_key(topic: &TopicName) -> Bytes {
+    [&[RANGES][..], topic.as_bytes()].concat().into()
+}
+
+pub(super) fn ranges_value(above: &[(Offset, Offset)]) -> Bytes {
+    let (mut bytes, mut before) = (vec![VERSION], 0);
+    for (first, last) in above {
+        varint::put(&mut bytes, first.0.saturating_sub(before));
+        varint::put(&mut bytes, last.0.saturating_sub(first.0));
+        before = last.0;
+    }
+    bytes.into()
+}
+
+fn read_ranges(value: &[u8]) -> Option<Vec<(Offset, Offset)>> {
+    let (VERSION, mut bytes) = value.split_first().map(|(version, rest)| (*version, rest))? else {
+        return None;
+    };
+    let (mut above, mut before) = (Vec::new(), 0_u64);
+    while !bytes.is_empty() {
+        let first = before.checked_add(varint::take(&mut bytes)?)?;
+        before = first.checked_add(varint::take(&mut bytes)?)?;
+        above.push((Offset(first), Offset(before)));
+    }
+    Some(above)
 }
 
 /// The header of a state record.
@@ -103,6 +133,10 @@ pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> O
             };
             Some(Entry::Attempts((topic, offset), failed))
         }
+        (&RANGES, topic) => {
+            let above = read_ranges(value.as_deref().unwrap_or(&[VERSION]))?;
+            Some(Entry::Ranges(TopicName::new(std::str::from_utf8(topic).ok()?), above))
+        }
         _ => None,
     }
 }
@@ -112,6 +146,11 @@ pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> O
 pub(super) struct Table {
     pub(super) states: HashMap<Bytes, State>,
     pub(super) attempts: BTreeMap<(TopicName, Offset), FailedAttempts>,
+    /// What was settled above the watermarks some time, as far as notes had no room for it. It stays true as long as the
+    /// topic's log is the same.
+    pub(super) ranges: BTreeMap<TopicName, Vec<(Offset, Offset)>>,
+    /// Topics whose ranges are of a log that is no more.
+    pub(super) outdated: BTreeSet<TopicName>,
     /// Keys whose last record in the log is that of an earlier owner, who wrote it after a later one had written.
     pub(super) overwritten: BTreeSet<Bytes>,
 }
@@ -130,7 +169,13 @@ impl Table {
             },
             Entry::Attempts(event, Some(failed)) => drop(self.attempts.insert(event, failed)),
             Entry::Attempts(event, None) => drop(self.attempts.remove(&event)),
+            Entry::Ranges(topic, above) => drop(self.ranges.insert(topic, above)),
         }
+    }
+
+    /// Whether the log says the same as the table.
+    pub(super) fn is_right(&self) -> bool {
+        self.overwritten.is_empty() && self.outdated.is_empty()
     }
 
     /// The highest epoch that a state was written in.
@@ -142,6 +187,9 @@ impl Table {
     /// earlier ones goes; the states are to be written again without it.
     pub(super) fn forget_log(&mut self, topic: &TopicName) {
         self.attempts.retain(|(known, _), _| known != topic);
+        if self.ranges.remove(topic).is_some() {
+            self.outdated.insert(topic.clone());
+        }
         for (key, state) in &mut self.states {
             let before = state.applied.len();
             state.applied.retain(|(known, _)| known != topic);
@@ -154,7 +202,10 @@ impl Table {
     /// Whether something of a topic has gone into a state that its log doesn't have.
     pub(super) fn knows_beyond(&self, topic: &TopicName, end: Offset) -> bool {
         let beyond = |(known, offset): &(TopicName, Offset)| known == topic && *offset >= end;
-        self.states.values().any(|state| state.applied.iter().any(beyond)) || self.attempts.keys().any(beyond)
+        let ranges = self.ranges.get(topic).and_then(|ranges| ranges.last());
+        self.states.values().any(|state| state.applied.iter().any(beyond))
+            || self.attempts.keys().any(beyond)
+            || ranges.is_some_and(|(_, last)| *last >= end)
     }
 
     /// What a key's state will have in it with this change.
@@ -198,7 +249,15 @@ mod tests {
         let (key, value) = (attempts_key(&topic, Offset(9)), attempts_value(&failed));
         assert_eq!(&key[..], b"a\0\0\0\0\0\0\0\x09t");
         assert_eq!(&value[..], b"\x01\0\0\0\x03\0\0\0\0\0\0\x03\xe8");
-        assert_eq!(read(&key, Some(value), None), Some(Entry::Attempts((topic, Offset(9)), Some(failed))));
+        assert_eq!(
+            read(&key, Some(value), None),
+            Some(Entry::Attempts((topic.clone(), Offset(9)), Some(failed)))
+        );
+
+        let above = vec![(Offset(12), Offset(14)), (Offset(1000), Offset(1000))];
+        let (key, value) = (ranges_key(&topic), ranges_value(&above));
+        assert_eq!((&key[..], &value[..]), (&b"rt"[..], &b"\x01\x0c\x02\xda\x07\x00"[..]));
+        assert_eq!(read(&key, Some(value), None), Some(Entry::Ranges(topic, above)));
     }
 
     #[test]

@@ -63,7 +63,8 @@ pub(super) fn changelog_records(
     (records, entries)
 }
 
-/// States that a late record of an earlier owner has covered up in the log, as this owner's records.
+/// States that a late record of an earlier owner has covered up in the log, as this owner's records; and the removal of ranges
+/// of logs that are no more.
 pub(super) fn covered_states(topic: &str, life: &Life) -> (Vec<Outbound>, Vec<Entry>) {
     let mut table = life.table();
     let covered = std::mem::take(&mut table.overwritten);
@@ -72,7 +73,19 @@ pub(super) fn covered_states(topic: &str, life: &Life) -> (Vec<Outbound>, Vec<En
         state.epoch = life.owner.epoch.0;
         Some((state_record(topic, life, &key, &state), Entry::State(key, state)))
     });
-    states.unzip()
+    let (mut records, mut entries): (Vec<_>, Vec<_>) = states.unzip();
+    for outdated in std::mem::take(&mut table.outdated) {
+        records.push(Outbound {
+            topic: topic.into(),
+            partition: life.owner.partition,
+            timestamp: SystemClock.now().0,
+            key: Some(changelog::ranges_key(&outdated)),
+            value: None,
+            headers: None,
+        });
+        entries.push(Entry::Ranges(outdated, Vec::new()));
+    }
+    (records, entries)
 }
 
 fn state_record(topic: &str, life: &Life, key: &[u8], state: &State) -> Outbound {

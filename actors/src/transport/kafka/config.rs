@@ -11,6 +11,11 @@ use rdkafka::ClientConfig;
 use super::failure::store_error;
 use crate::transport::settlement_database::SettlementDatabase;
 
+/// Bytes that a dead letter has for what happened.
+const LETTER_ROOM: usize = 64 << 10;
+/// The largest record that librdkafka takes as a limit.
+const MOST_BYTES: usize = 1_000_000_000;
+
 /// Which protocol the members of a group speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GroupProtocol {
@@ -126,8 +131,9 @@ impl KafkaConfig {
 
     /// Whether what is set goes together.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        let interval = self.properties.get("max.poll.interval.ms").and_then(|millis| millis.parse().ok());
-        let interval = Duration::from_millis(interval.unwrap_or(300_000));
+        let set = [&self.properties, &self.consumer_properties];
+        let set = set.iter().find_map(|properties| properties.get("max.poll.interval.ms")?.parse().ok());
+        let interval = set.map_or(self.max_poll_interval, Duration::from_millis);
         if self.drain >= interval {
             return Err(store_error(format!(
                 "a drain of {:?} is not shorter than max.poll.interval.ms, {interval:?}: the group would go on without \
@@ -153,6 +159,23 @@ impl KafkaConfig {
         config
     }
 
+    /// Bytes of a record, at most: what is set here, or what librdkafka is told, if that is less.
+    pub(super) fn record_limit(&self) -> usize {
+        self.told_limit().unwrap_or(usize::MAX).min(self.max_record)
+    }
+
+    /// Bytes of a dead letter, at most. It has its event's headers twice, once in base64, and what happened, so that it needs
+    /// more room than the event.
+    pub(super) fn letter_limit(&self) -> usize {
+        self.told_limit().unwrap_or(self.max_record.saturating_mul(2).saturating_add(LETTER_ROOM))
+    }
+
+    /// What was passed through to librdkafka as the limit of a record.
+    fn told_limit(&self) -> Option<usize> {
+        let limit = |properties: &BTreeMap<String, String>| properties.get("message.max.bytes")?.parse().ok();
+        limit(&self.properties).or_else(|| limit(&self.producer_properties))
+    }
+
     /// For asking about topics.
     pub(super) fn asking(&self) -> ClientConfig {
         self.passed_through(self.client())
@@ -164,7 +187,7 @@ impl KafkaConfig {
         config.set("acks", "all");
         config.set("linger.ms", millis(self.linger));
         config.set("compression.type", self.compression);
-        config.set("message.max.bytes", self.max_record.to_string());
+        config.set("message.max.bytes", self.letter_limit().min(MOST_BYTES).to_string());
         config.set("queue.buffering.max.kbytes", "65536");
         config.set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string());
         set_all(&mut config, &self.producer_properties);
@@ -246,6 +269,8 @@ impl KafkaConfig {
                 let (session, heartbeat) = self.session;
                 config.set("session.timeout.ms", millis(session));
                 config.set("heartbeat.interval.ms", millis(heartbeat));
+                // They tell whether a round of the group's is under way.
+                config.set("statistics.interval.ms", "500");
             }
             GroupProtocol::Consumer => {
                 config.set("group.protocol", "consumer");

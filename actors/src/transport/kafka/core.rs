@@ -26,6 +26,7 @@ use super::{
     producer::Producer,
     relay,
     topics::{Keep, Topics, Wanted},
+    unfit::Unfit,
 };
 
 /// How long a changelog's records are kept at least before later ones of their key replace them.
@@ -43,6 +44,8 @@ pub(super) struct Core {
     pub(super) producer: Producer,
     pub(super) owners: Owners,
     pub(super) gaps: Gaps,
+    /// Records that the broker has refused for good.
+    pub(super) unfit: Unfit,
     /// Set once; threads that follow topics look at it.
     pub(super) closed: Arc<AtomicBool>,
     /// Set once, when all owners have ended: the relay publishes what waits, and ends.
@@ -68,6 +71,7 @@ impl Core {
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
             gaps: Gaps::default(),
+            unfit: Unfit::default(),
             closed: Arc::default(),
             closing: AtomicBool::new(false),
             outbox_filled: Arc::default(),
@@ -156,12 +160,14 @@ impl Core {
     }
 
     pub(super) fn changelog(&self, group: &Group, partitions: u32) -> Wanted {
-        Wanted { topic: self.names.changelog(group), partitions, keep: Keep::Latest(CHANGELOG_LAG) }
+        let keep = Keep::Latest(CHANGELOG_LAG);
+        Wanted { topic: self.names.changelog(group), partitions, keep, max_record: self.config.max_record }
     }
 
     pub(super) fn dead_letter_topic(&self, topic: &TopicName, partitions: u32) -> Wanted {
         let keep = Keep::For(DEAD_LETTERS_KEPT);
-        Wanted { topic: self.names.dead_letters(topic), partitions, keep }
+        let max_record = self.config.letter_limit();
+        Wanted { topic: self.names.dead_letters(topic), partitions, keep, max_record }
     }
 
     pub(super) fn remember(&self, subscription: Weak<dyn Subscription>) {

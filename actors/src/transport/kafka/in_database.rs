@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pandaflow::{
-    Epoch, Group, Offset, Partition, TopicName,
+    Epoch, Group, Offset, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
     ports::{AttemptChange, Lag, Owner, SettleErrorKind, Settlement, StateChange, StoreError, Transaction},
 };

@@ -10,16 +10,13 @@ use std::{
 
 use pandaflow::ports::StoreError;
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Message,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
 };
 use tokio::sync::Notify;
 
-use super::{
-    failure::{failed, store_error},
-    record::Outbound,
-};
+use super::{failure::failed, record::Outbound};
 
 /// How long to wait for room in the producer's queue.
 const ROOM: Duration = Duration::from_millis(2);
@@ -35,8 +32,47 @@ const PATIENCE_AT_LAST: Duration = Duration::from_secs(120);
 pub(super) struct Flight {
     /// Not confirmed yet, and one for whoever still adds to it.
     left: AtomicUsize,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<NotSent>>,
     landed: Notify,
+}
+
+/// Why records are not on the broker.
+#[derive(Debug)]
+pub(super) struct NotSent {
+    pub(super) kind: NotSentKind,
+    /// The topic's name on the broker.
+    pub(super) topic: String,
+    pub(super) why: String,
+}
+
+/// What is to be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotSentKind {
+    /// It may be tried again.
+    Later,
+    /// There is no such topic, or it has no such partition.
+    NoPlace,
+    /// One of the records will never be taken as it is.
+    Unfit,
+}
+
+impl NotSent {
+    fn new(topic: &str, error: &KafkaError) -> Self {
+        use RDKafkaErrorCode as Code;
+        let kind = match error.rdkafka_error_code() {
+            Some(
+                Code::MessageSizeTooLarge
+                | Code::MessageBatchTooLarge
+                | Code::InvalidRecord
+                | Code::InvalidTimestamp,
+            ) => NotSentKind::Unfit,
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
+                NotSentKind::NoPlace
+            }
+            _ => NotSentKind::Later,
+        };
+        Self { kind, topic: topic.into(), why: error.to_string() }
+    }
 }
 
 impl Flight {
@@ -46,12 +82,16 @@ impl Flight {
         }
     }
 
-    fn fail(&self, why: String) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    /// Of several failures, one that trying again doesn't mend is told.
+    fn fail(&self, failure: NotSent) {
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|first| first.kind == NotSentKind::Later) {
+            *first = Some(failure);
+        }
     }
 
     /// Once it has landed: why not all of it was confirmed.
-    fn outcome(&self) -> Result<(), String> {
+    fn outcome(&self) -> Result<(), NotSent> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         failure.map_or(Ok(()), Err)
     }
@@ -69,8 +109,8 @@ impl ProducerContext for Confirming {
     type DeliveryOpaque = Arc<Flight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
-        if let Err((error, _)) = result {
-            flight.fail(error.to_string());
+        if let Err((error, record)) = result {
+            flight.fail(NotSent::new(record.topic(), error));
         }
         flight.leave();
     }
@@ -93,11 +133,16 @@ impl Producer {
     }
 
     /// Sends records in their order and waits until the broker has all of them.
-    pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), StoreError> {
-        let client = self.client()?;
+    pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), NotSent> {
+        let none = |error: StoreError| NotSent {
+            kind: NotSentKind::Later,
+            topic: "any topic".into(),
+            why: error.message,
+        };
+        let client = self.client().map_err(none)?;
         let flight = launch(&client, records).await;
         self.await_landing(&client, &flight).await;
-        flight.outcome().map_err(|why| store_error(format!("records were not confirmed: {why}")))
+        flight.outcome()
     }
 
     /// Waits until all of a flight has come back. A client that confirms nothing of it for long is given up: what it has not
@@ -166,7 +211,7 @@ pub(super) fn make(config: &ClientConfig) -> Result<Client, StoreError> {
 pub(super) async fn send_through(
     client: &Arc<Client>,
     records: impl Iterator<Item = Outbound>,
-) -> Result<(), String> {
+) -> Result<(), NotSent> {
     let flight = launch(client, records).await;
     flight.landed.notified().await;
     flight.outcome()
@@ -177,8 +222,8 @@ async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -
     let left = AtomicUsize::new(1);
     let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
     for record in records {
-        if let Err(why) = hand_over(client, record, &flight).await {
-            flight.fail(why);
+        if let Err(failure) = hand_over(client, record, &flight).await {
+            flight.fail(failure);
             break;
         }
     }
@@ -186,7 +231,7 @@ async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -
     flight
 }
 
-async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), String> {
+async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), NotSent> {
     let Outbound { topic, partition, timestamp, key, value, headers } = record;
     let mut sent = BaseRecord::<[u8], [u8], Arc<Flight>>::with_opaque_to(&topic, Arc::clone(flight));
     sent.partition = Some(i32::try_from(partition.0).unwrap_or(i32::MAX));
@@ -206,7 +251,7 @@ async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>)
                 looks -= 1;
                 look_again(client, sent.topic).await;
             }
-            _ => return Err(format!("{}: {error}", sent.topic)),
+            _ => return Err(NotSent::new(sent.topic, &error)),
         }
     }
 }

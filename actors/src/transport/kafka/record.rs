@@ -86,6 +86,32 @@ pub(super) struct Outbound {
     pub(super) headers: Option<OwnedHeaders>,
 }
 
+impl Outbound {
+    /// Bytes of key, value and headers.
+    pub(super) fn size(&self) -> usize {
+        let headers = self.headers.as_ref().map_or(0, headers_size);
+        let field = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        field(&self.key) + field(&self.value) + headers
+    }
+
+    /// What it is known by.
+    pub(super) fn without_headers(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            timestamp: self.timestamp,
+            key: self.key.clone(),
+            value: self.value.clone(),
+            headers: None,
+        }
+    }
+}
+
+/// Bytes of the names and values of headers.
+pub(super) fn headers_size(headers: &OwnedHeaders) -> usize {
+    headers.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum()
+}
+
 /// The broker's time for an event's, and the header that carries the event's where the two differ.
 pub(super) fn written_timestamp(
     of_event: Timestamp,

@@ -13,7 +13,7 @@ use std::{
 use futures_util::future::{Either, select};
 use pandaflow::ports::StoreError;
 
-use super::{core::Core, record::Outbound, settler::outbound, topics::missing};
+use super::{core::Core, record::Outbound, sending::told, settler::outbound, topics::missing};
 use crate::transport::settlement_database::{OutboxId, OutboxSession, SettlementDatabase};
 
 /// Records and bytes that are published at once, at most.
@@ -135,7 +135,12 @@ async fn publish(
     loop {
         let pause = Box::pin(tokio::time::sleep(STAND_BY));
         match select(sent, pause).await {
-            Either::Left((confirmed, _)) => return confirmed.map(|()| leads),
+            Either::Left((confirmed, _)) => {
+                return match confirmed {
+                    Ok(()) => Ok(leads),
+                    Err(not_sent) => Err(told(core, not_sent).1),
+                };
+            }
             Either::Right(((), waits)) => sent = waits,
         }
         // If not, another begins with these records, too. They are on their way, and will be there.

@@ -4,25 +4,30 @@ use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
-    Group, Partition, TopicName,
-    ports::{Acquired, SettleErrorKind, Settlement, SettlementStore, StoreError, Transaction, Unsettled},
+    Group, Outgoing, Partition, TopicName,
+    ports::{
+        Acquired, Owner, SettleErrorKind, Settlement, SettlementStore, StateChange, StoreError, Transaction,
+        Unsettled,
+    },
 };
 use tokio::sync::oneshot;
 
 use super::{
     acquire::{Purpose, Search, look_up},
+    changelog::state_key,
     core::Core,
     failure::store_error,
     owners::{Committer, Former},
-    settler::{Job, unsettled},
+    settler::{Job, check, check_state, unsettled},
 };
 
 /// [`SettlementStore`] on Kafka.
 pub(super) struct KafkaSettlement(pub(super) Arc<Core>);
 
 impl SettlementStore for KafkaSettlement {
-    /// For those who are no members of the group, such as publishers. Owners in this process are fenced; a broker takes
-    /// their commits only while the group has no members.
+    /// For those who are no members of the group, such as publishers, under the transport's own guarantee. At least once,
+    /// owners in this process are fenced, and a broker takes their commits only while the group has no members; exactly
+    /// once, owners in any process are fenced.
     fn acquire(
         &self,
         group: Group,
@@ -61,6 +66,27 @@ impl SettlementStore for KafkaSettlement {
         transaction: Box<dyn Transaction>,
     ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         self.hand_over(settlement, Some(transaction))
+    }
+
+    /// Over the limits, or refused before.
+    fn unfit(&self, owner: &Owner, outputs: &[Outgoing], states: &[StateChange]) -> Option<StoreError> {
+        let core = &self.0;
+        let changelog = core.names.topic(&core.names.changelog(&owner.group));
+        let refused = |topic: &str, key: Option<&[u8]>, value: Option<&[u8]>| {
+            let known = core.unfit.knows(topic, key, value);
+            known.then(|| store_error(format!("{topic} has refused this record before")))
+        };
+        let output = |output: &Outgoing| {
+            let topic = core.names.topic(&output.topic);
+            let refused = || refused(&topic, output.key.as_deref(), output.value.as_deref());
+            check(core, output).err().or_else(refused)
+        };
+        let state = |change: &StateChange| {
+            let key = state_key(&change.key);
+            let refused = || refused(&changelog, Some(&key[..]), change.value.as_deref());
+            check_state(core, change).err().or_else(refused)
+        };
+        outputs.iter().find_map(output).or_else(|| states.iter().find_map(state))
     }
 
     fn asks_for_applied(&self) -> bool {

@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use pandaflow::{
     Guarantee, Offset, Outgoing, TopicName, partition_of,
-    ports::{SettleError, SettleErrorKind, Settlement, StoreError, Transaction, Unsettled},
+    ports::{SettleError, SettleErrorKind, Settlement, StateChange, StoreError, Transaction, Unsettled},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +22,7 @@ use super::{
     in_database::{self, Follower},
     owners::Life,
     record::{Outbound, unwritable_header, written_headers, written_timestamp},
+    sending::Why,
     topics::{missing, number},
 };
 
@@ -39,8 +40,6 @@ pub(super) struct Job {
 }
 
 type Reply = oneshot::Sender<Result<(), Box<Unsettled>>>;
-/// Why a settlement is not real.
-type Why = (SettleErrorKind, StoreError);
 
 impl Job {
     pub(super) fn new(settlement: Settlement, within: Option<Box<dyn Transaction>>, reply: Reply) -> Self {
@@ -85,8 +84,8 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
     let follower = core.config.settle_in.as_ref().map(|_| Follower::start(&core, &life));
     // The settlement that is to be tried again before any other.
     let mut failed: Option<Settlement> = None;
-    // At least once: settlements whose outputs are on the log, and that are not real.
-    let mut sent: Vec<Settlement> = Vec::new();
+    // At least once: settlements whose outputs are on the broker, though the rest of them is not real yet.
+    let mut written: Vec<Settlement> = Vec::new();
     let mut waiting = Vec::new();
     while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
         let mut admitted = Vec::new();
@@ -109,7 +108,9 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
             while let Some(next) = admitted.next_if(|next| !next.carries && !together[0].carries) {
                 together.push(next);
             }
-            if let Err(why) = make_job_real(&core, &life, together, (&mut failed, &mut sent), follower.as_ref()).await {
+            if let Err(why) =
+                make_job_real(&core, &life, together, (&mut failed, &mut written), follower.as_ref()).await
+            {
                 // What comes behind has to wait until it was tried again.
                 admitted.by_ref().for_each(|job| job.give_back(why.clone()));
             }
@@ -125,14 +126,14 @@ async fn make_job_real(
     core: &Arc<Core>,
     life: &Life,
     mut jobs: Vec<Job>,
-    (failed, sent): (&mut Option<Settlement>, &mut Vec<Settlement>),
+    (failed, written): (&mut Option<Settlement>, &mut Vec<Settlement>),
     follower: Option<&Follower>,
 ) -> Result<(), Why> {
     let within = jobs.first_mut().and_then(|job| job.within.take());
     let settlements: Vec<&Settlement> = jobs.iter().filter_map(Job::settlement).collect();
     let real = match (&core.config.settle_in, life.guarantee) {
         (Some(database), _) => in_database::make_real(core, database, &settlements, within).await,
-        (None, Guarantee::AtLeastOnce) => at_least_once::make_real(core, life, &settlements, sent).await,
+        (None, Guarantee::AtLeastOnce) => at_least_once::make_real(core, life, &settlements, written).await,
         (None, Guarantee::ExactlyOnce) => exactly_once::make_real(core, life, &settlements).await,
     };
     match real {
@@ -144,10 +145,10 @@ async fn make_job_real(
             Ok(())
         }
         Err(why) => {
-            if why.0 == SettleErrorKind::Fenced {
-                life.retire();
-            } else {
-                *failed = settlements.first().map(|first| (*first).clone());
+            match why.0 {
+                SettleErrorKind::Fenced => life.retire(),
+                SettleErrorKind::Refused => life.refused.store(true, Ordering::Release),
+                _ => *failed = settlements.first().map(|first| (*first).clone()),
             }
             jobs.into_iter().for_each(|job| job.give_back(why.clone()));
             Err(why)
@@ -158,13 +159,13 @@ async fn make_job_real(
 /// Writes again what an earlier owner has covered up, or compaction would leave that one's word. If it can't be done now,
 /// a later owner will find it.
 async fn put_right(core: &Core, life: &Life) {
-    if life.table().overwritten.is_empty() {
+    if life.table().is_right() {
         return;
     }
     let name = core.names.topic(&core.names.changelog(&life.owner.group));
     let (records, entries) = covered_states(&name, life);
     log::warn!(
-        "kafka: {}: {} states were written late by an earlier owner: put right",
+        "kafka: {}: {} records of the changelog are an earlier owner's, written late, or of another log: put right",
         who(life),
         records.len()
     );
@@ -173,7 +174,7 @@ async fn put_right(core: &Core, life: &Life) {
             let mut table = life.table();
             entries.into_iter().for_each(|entry| table.take_in(entry));
         }
-        Err(error) => log::warn!("kafka: {}: {error}", who(life)),
+        Err(not_sent) => log::warn!("kafka: {}: {}: {}", who(life), not_sent.topic, not_sent.why),
     }
 }
 
@@ -211,17 +212,32 @@ async fn admit(
             }
         }
     }
+    for change in &settlement.states {
+        check_state(core, change).map_err(refused)?;
+    }
     *failed = None;
     Ok(())
 }
 
-fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
+/// Whether a change of state can be written at all.
+pub(super) fn check_state(core: &Core, change: &StateChange) -> Result<(), StoreError> {
+    let topics: usize = change.applied.iter().map(|(topic, _)| topic.len() + 16).sum();
+    let size = change.key.len() + change.value.as_ref().map_or(0, bytes::Bytes::len) + topics + OVERHEAD;
+    let limit = core.config.record_limit();
+    if size > limit {
+        return Err(store_error(format!("a state of {size} bytes is over the limit of {limit}")));
+    }
+    Ok(())
+}
+
+/// Whether an output can be written at all.
+pub(super) fn check(core: &Core, output: &Outgoing) -> Result<(), StoreError> {
     let size = output.key.as_ref().map_or(0, bytes::Bytes::len)
         + output.value.as_ref().map_or(0, bytes::Bytes::len)
         + output.headers.size()
         + OVERHEAD;
-    if size > core.config.max_record {
-        let limit = core.config.max_record;
+    let limit = core.config.record_limit();
+    if size > limit {
         let message = format!("a record of {size} bytes for {} is over the limit of {limit}", output.topic);
         return Err(store_error(message));
     }
@@ -253,8 +269,8 @@ fn retry(error: StoreError) -> Why {
     (SettleErrorKind::Retry, error)
 }
 
-/// Outputs and dead letters as records, whose topics are there.
-async fn effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<Vec<Outbound>, Why> {
+/// Makes the topics of dead letters that are not there.
+async fn make_letter_topics(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     let letters: Vec<_> = settlements.iter().flat_map(|settlement| &settlement.dead_letters).collect();
     for letter in &letters {
         let topic = core.names.dead_letters(&letter.record.topic);
@@ -264,10 +280,15 @@ async fn effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> 
             core.make_topics(vec![wanted]).await.map_err(retry)?;
         }
     }
+    Ok(())
+}
+
+/// Outputs and dead letters as records, whose topics are there.
+fn effects(core: &Core, settlements: &[&Settlement]) -> Result<Vec<Outbound>, StoreError> {
     let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
-    let mut records =
-        outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>().map_err(retry)?;
-    records.extend(letters.into_iter().map(|letter| dead_letter_record(core, letter)));
+    let mut records = outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>()?;
+    let letters = settlements.iter().flat_map(|settlement| &settlement.dead_letters);
+    records.extend(letters.map(|letter| dead_letter_record(core, letter)));
     Ok(records)
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Wanted {
     pub(super) topic: TopicName,
     pub(super) partitions: u32,
     pub(super) keep: Keep,
+    /// Bytes of a record, at most.
+    pub(super) max_record: usize,
 }
 
 /// How long records are kept.
@@ -50,10 +52,11 @@ pub(super) enum Keep {
     Latest(Duration),
 }
 
-impl From<TopicToCreate> for Wanted {
-    fn from(topic: TopicToCreate) -> Self {
+impl Wanted {
+    /// A topic of events whose records have so many bytes at most.
+    pub(super) fn of(topic: TopicToCreate, max_record: usize) -> Self {
         let keep = if topic.table { Keep::Latest(topic.retention) } else { Keep::For(topic.retention) };
-        Self { topic: topic.topic, partitions: topic.partitions, keep }
+        Self { topic: topic.topic, partitions: topic.partitions, keep, max_record }
     }
 }
 
@@ -77,7 +80,6 @@ pub(super) struct Topics {
     /// How long a transaction may be open, at most.
     open_transactions: Duration,
     replication: i32,
-    max_record: String,
     known: RwLock<HashMap<TopicName, u32>>,
 }
 
@@ -100,7 +102,6 @@ impl Topics {
             timeout: config.request_timeout,
             open_transactions: config.transaction_timeout + LATE,
             replication: config.replication,
-            max_record: config.max_record.to_string(),
             known: RwLock::default(),
         })
     }
@@ -224,14 +225,13 @@ impl Topics {
             return Ok(Vec::new());
         }
         let settings: Vec<_> =
-            missing.iter().map(|wanted| (self.names.topic(&wanted.topic), settings(wanted.keep))).collect();
+            missing.iter().map(|wanted| (self.names.topic(&wanted.topic), settings(wanted))).collect();
         let topics: Vec<NewTopic<'_>> = missing
             .iter()
             .zip(&settings)
             .map(|(wanted, (name, settings))| {
                 let copies = TopicReplication::Fixed(self.replication);
-                let new = NewTopic::new(name, number(wanted.partitions), copies)
-                    .set("max.message.bytes", &self.max_record);
+                let new = NewTopic::new(name, number(wanted.partitions), copies);
                 settings.iter().fold(new, |new, (name, value)| new.set(name, value))
             })
             .collect();
@@ -291,17 +291,19 @@ pub(super) fn missing(topic: &TopicName) -> StoreError {
     store_error(format!("there is no topic {topic}: create it first"))
 }
 
-fn settings(keep: Keep) -> Vec<(&'static str, String)> {
+fn settings(wanted: &Wanted) -> Vec<(&'static str, String)> {
     let millis = |duration: Duration| i64::try_from(duration.as_millis()).ok();
-    match keep {
-        Keep::For(duration) => vec![
+    let mut settings = vec![("max.message.bytes", wanted.max_record.to_string())];
+    settings.extend(match wanted.keep {
+        Keep::For(duration) => [
             ("cleanup.policy", "delete".into()),
             ("retention.ms", millis(duration).unwrap_or(-1).to_string()),
         ],
         // What is younger than that is not thrown away for a later record of its key: somebody may have yet to read it.
-        Keep::Latest(duration) => vec![
+        Keep::Latest(duration) => [
             ("cleanup.policy", "compact".into()),
             ("min.compaction.lag.ms", millis(duration).unwrap_or(i64::MAX).to_string()),
         ],
-    }
+    });
+    settings
 }

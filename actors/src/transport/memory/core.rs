@@ -36,6 +36,7 @@ pub(super) enum Port {
     Dedup,
     States,
     DeadLetters,
+    Lag,
 }
 
 impl Core {

@@ -61,6 +61,12 @@ impl Faults {
         &self.0.faults.states
     }
 
+    /// The faults of asking for lag.
+    #[must_use]
+    pub fn lag(&self) -> &StoreFaults {
+        &self.0.faults.lag
+    }
+
     /// The dead-letter store's faults.
     #[must_use]
     pub fn dead_letters(&self) -> &StoreFaults {
@@ -131,6 +137,7 @@ pub(super) struct Planned {
     dedup: StoreFaults,
     states: StoreFaults,
     dead_letters: StoreFaults,
+    lag: StoreFaults,
 }
 
 #[derive(Default)]
@@ -151,6 +158,7 @@ impl Planned {
             Port::Dedup => &self.dedup,
             Port::States => &self.states,
             Port::DeadLetters => &self.dead_letters,
+            Port::Lag => &self.lag,
         }
     }
 

@@ -20,13 +20,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
-    Group, Partition, TopicName,
+    Group, Outgoing, Partition, TopicName,
     policy::ledger::Ledger,
     ports::{
-        Acquired, DeadLetterStore, DedupStore, Lag, Settlement, SettlementStore, Source, StateStore,
-        StoreError, TableSource, TopicToCreate, Transport, Unsettled,
+        Acquired, DeadLetterStore, DedupStore, Lag, Owner, Settlement, SettlementStore, Source, StateChange,
+        StateStore, StoreError, TableSource, TopicToCreate, Transaction, Transactions, Transport, Unsettled,
     },
 };
 
@@ -152,6 +153,14 @@ impl Transport for MirroringTransport {
         self.0.transport.ledgers(groups)
     }
 
+    fn transactions(&self) -> Option<Arc<dyn Transactions>> {
+        self.0.transport.transactions()
+    }
+
+    fn unpublished(&self) -> BoxFuture<'static, Result<Option<u64>, StoreError>> {
+        self.0.transport.unpublished()
+    }
+
     /// What has been settled is written, unless Redis is down.
     fn close(&self) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.0);
@@ -180,23 +189,55 @@ impl SettlementStore for MirroredSettlement {
     }
 
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
-        let place = self.mirror.place(&settlement.owner.group).filter(|_| !settlement.states.is_empty());
-        let Some(place) = place else { return self.store.settle(settlement) };
+        let noted = self.note(&settlement);
+        self.mirrored(noted, self.store.settle(settlement))
+    }
+
+    fn settle_in(
+        &self,
+        settlement: Settlement,
+        transaction: Box<dyn Transaction>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        let noted = self.note(&settlement);
+        self.mirrored(noted, self.store.settle_in(settlement, transaction))
+    }
+
+    fn unfit(&self, owner: &Owner, outputs: &[Outgoing], states: &[StateChange]) -> Option<StoreError> {
+        self.store.unfit(owner, outputs, states)
+    }
+
+    fn asks_for_applied(&self) -> bool {
+        self.store.asks_for_applied()
+    }
+}
+
+/// Changes of a mirrored group, by its place.
+type Noted = Option<(usize, Vec<(Bytes, Change)>)>;
+
+impl MirroredSettlement {
+    /// What is to be mirrored of a settlement once it is real.
+    fn note(&self, settlement: &Settlement) -> Noted {
+        let place = self.mirror.place(&settlement.owner.group).filter(|_| !settlement.states.is_empty())?;
         let number = self.mirror.settlements.fetch_add(1, Ordering::Relaxed);
         let version = Version { epoch: settlement.owner.epoch, settlement: number };
         let states = settlement.states.iter();
-        let changes: Vec<_> =
-            states.map(|state| (state.key.clone(), Change { version, state: state.value.clone() })).collect();
-        let (settled, mirror) = (self.store.settle(settlement), Arc::clone(&self.mirror));
+        let change =
+            |state: &StateChange| (state.key.clone(), Change { version, state: state.value.clone() });
+        Some((place, states.map(change).collect()))
+    }
+
+    fn mirrored(
+        &self,
+        noted: Noted,
+        settled: BoxFuture<'static, Result<(), Box<Unsettled>>>,
+    ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
+        let Some((place, changes)) = noted else { return settled };
+        let mirror = Arc::clone(&self.mirror);
         async move {
             settled.await?;
             mirror.pending.changed(place, changes);
             Ok(())
         }
         .boxed()
-    }
-
-    fn asks_for_applied(&self) -> bool {
-        self.store.asks_for_applied()
     }
 }

@@ -187,8 +187,7 @@ const IDEMPOTENCE: &str = "without it a record that is sent again could be there
 const REPORTS: &str =
     "an event is settled once its outputs are reported as written; without these reports none would be";
 const CODE: &str = "it loads code into the program";
-const TRANSACTIONAL: &str =
-    "it is made of the group and the partition: two producers under one name would fence each other";
+const TRANSACTIONAL: &str = "it is made of the group and its member or partition: two producers under one name would fence each other";
 const GROUP: &str = "it is made of KAFKA__GROUP_ID_PREFIX, the namespace and the processor's name";
 const GROUP_TYPE: &str = "groups are of the type consumer";
 const ASSIGNOR: &str = "partition n of all inputs of a processor has to go to the same process; another strategy would part them";

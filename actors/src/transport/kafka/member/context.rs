@@ -33,6 +33,8 @@ pub(super) struct Callbacks {
     decided: Mutex<VecDeque<Decided>>,
     /// How often anything was called back: a poll that did so tells nothing else.
     calls: AtomicUsize,
+    /// Whether a round of the group's was under way at the last look, of which the broker has not told the outcome.
+    pub(super) joining: AtomicBool,
     /// The consumer is being dropped: what is left is given back at once.
     pub(super) leaving: AtomicBool,
 }
@@ -57,8 +59,9 @@ impl ClientContext for MemberContext {
         DefaultClientContext.log(level, facility, message);
     }
 
-    fn stats_raw(&self, _: &[u8]) {
+    fn stats_raw(&self, statistics: &[u8]) {
         self.callbacks.calls.fetch_add(1, Ordering::AcqRel);
+        self.callbacks.joining.store(is_joining(statistics), Ordering::Release);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -85,6 +88,14 @@ impl ConsumerContext for MemberContext {
     }
 }
 
+/// Whether the client's statistics say that it waits for the answer to a JoinGroup or a SyncGroup.
+fn is_joining(statistics: &[u8]) -> bool {
+    let statistics = String::from_utf8_lossy(statistics);
+    let state =
+        statistics.split_once("\"join_state\"").map(|(_, rest)| rest.trim_start_matches([':', ' ', '"']));
+    state.is_some_and(|state| state.starts_with("wait-join") || state.starts_with("wait-sync"))
+}
+
 /// Tells the group that its decision was taken.
 pub(super) fn take_over(
     consumer: &BaseConsumer<MemberContext>,
@@ -104,5 +115,20 @@ pub(super) fn give_back(
     match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
         _ => consumer.unassign(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_tell_whether_a_round_is_under_way() {
+        for (state, joining) in [("init", false), ("wait-join", true), ("wait-sync", true), ("steady", false)]
+        {
+            let statistics = format!(r#"{{ "cgrp": {{ "state": "up", "join_state": "{state}", "x": 1 }} }}"#);
+            assert_eq!(is_joining(statistics.as_bytes()), joining, "{state}");
+        }
+        assert!(!is_joining(b"{}"));
     }
 }

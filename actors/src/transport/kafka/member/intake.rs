@@ -24,7 +24,7 @@ use super::{
     context::{Decided, MemberContext, give_back, take_over},
     notes::{Note, Wants},
     seat::{Channel, Seat, Stage},
-    work::Work,
+    work::{Broken, Work},
 };
 use crate::transport::kafka::{
     acquire::{Found, Purpose, Search, look_up},
@@ -64,6 +64,7 @@ impl Work {
     }
 
     fn assign(&mut self, list: &TopicPartitionList) {
+        self.is_well();
         let Some(client) = &self.client else { return };
         let consumer = Arc::clone(&client.consumer);
         for element in list.elements() {
@@ -71,7 +72,8 @@ impl Work {
             let partition = Partition(u32::try_from(element.partition()).unwrap_or(0));
             // Before it is assigned, so that nothing comes past it.
             let Some(mut queue) = consumer.split_partition_queue(element.topic(), element.partition()) else {
-                self.broken = Some(format!("{}[{partition}] has no queue", element.topic()));
+                let why = format!("{}[{partition}] has no queue", element.topic());
+                self.broken = Some(Broken::Failed(why));
                 continue;
             };
             let filled = Arc::new(AtomicBool::new(true));

@@ -1,5 +1,7 @@
 //! What others ask of the thread.
 
+use std::time::Instant;
+
 use pandaflow::{Partition, ports::StoreError};
 use tokio::sync::oneshot;
 
@@ -17,6 +19,9 @@ impl Work {
             Note::Close if self.closing => {}
             Note::Close => {
                 self.closing = true;
+                // The others hear of a round at their next heartbeat.
+                let (session, heartbeat) = self.core.config.session;
+                self.leave_by = Some(Instant::now() + (heartbeat * 2).min(session));
                 self.give_all_back();
                 for (_, reply) in std::mem::take(&mut self.restarts) {
                     let _ = reply.send(Err(closed()));

@@ -15,7 +15,7 @@ use pandaflow::{Offset, Partition, TopicName};
 use super::{
     notes::Note,
     seat::{Seat, Stage},
-    work::{Place, Work},
+    work::{Broken, Place, Work},
 };
 use crate::transport::kafka::log_reader::has_any;
 
@@ -116,9 +116,9 @@ impl Work {
                 if let Some(silent) = kept_back.filter(|silent| self.is_silent_still(silent)) {
                     let Partition(partition) = silent.place.0;
                     let (topic, next) = (&silent.topic, silent.next);
-                    self.broken = Some(format!(
+                    self.broken = Some(Broken::Failed(format!(
                         "nothing comes from {topic}[{partition}], which has more from {next} on"
-                    ));
+                    )));
                 }
             }
             // Whoever can't ask can't read either.

@@ -37,6 +37,8 @@ use crate::transport::kafka::{
 
 /// How long the thread sleeps at most: the group wants to hear of its members.
 const NAP: Duration = Duration::from_millis(100);
+/// How often it is said that the thread turns.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// The first and the longest wait before a client that failed for good is made anew.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -50,6 +52,13 @@ pub(super) struct Client {
     rung: Arc<AtomicBool>,
     commits: DeskThread,
     made: Instant,
+}
+
+/// How a client has failed for good.
+pub(super) enum Broken {
+    /// Another member with its static name has taken its place.
+    Replaced(String),
+    Failed(String),
 }
 
 /// A partition of a topic that is ours, with or without the others of its number.
@@ -76,10 +85,13 @@ pub(super) struct Work {
     pub(super) seat_numbers: u64,
     /// Set when everything is given back for good.
     pub(super) closing: bool,
+    /// When to leave, whatever the group is about.
+    pub(super) leave_by: Option<Instant>,
     /// The client has failed for good.
-    pub(super) broken: Option<String>,
+    pub(super) broken: Option<Broken>,
     pub(super) silence: Silence,
     backoff: Duration,
+    beat_at: Instant,
     complained: Option<RDKafkaErrorCode>,
 }
 
@@ -106,9 +118,11 @@ impl Work {
             look_again: Vec::new(),
             seat_numbers: 0,
             closing: false,
+            leave_by: None,
             broken: None,
             silence: Silence::default(),
             backoff: Duration::ZERO,
+            beat_at: Instant::now(),
             complained: None,
         };
         work.client = Some(work.make_client()?);
@@ -153,11 +167,12 @@ impl Work {
     pub(super) fn run(mut self) {
         self.notes.bell.answer();
         loop {
+            self.beat();
             let busy = self.turn();
             if let Some(why) = self.broken.take() {
                 self.rebuild(&why);
             }
-            if self.closing && self.has_given_all_back() {
+            if self.closing && self.has_given_all_back() && self.may_leave() {
                 break;
             }
             if !busy {
@@ -166,6 +181,21 @@ impl Work {
         }
         self.leave();
         self.notes.commits.give_back(&NotCommitted::Fenced("the member has left its group".into()));
+    }
+
+    /// A broker answers one request of a connection after the other: that we leave, it would read after the end of a round
+    /// of the group's, or never, and count on us until our session is over. So the round's end comes first, if it comes soon.
+    fn may_leave(&self) -> bool {
+        let joining = |client: &Client| client.callbacks.joining.load(Ordering::Acquire);
+        !self.client.as_ref().is_some_and(joining) || self.leave_by.is_some_and(|by| by <= Instant::now())
+    }
+
+    fn beat(&mut self) {
+        let now = Instant::now();
+        if now >= self.beat_at {
+            self.beat_at = now + BEAT_EVERY;
+            self.assignee.beat();
+        }
     }
 
     /// Does what there is to do; whether there may be more.
@@ -200,7 +230,9 @@ impl Work {
         if self.broken.is_none()
             && let Some((code, why)) = consumer.client().fatal_error()
         {
-            self.broken = Some(format!("{code}: {why}"));
+            let why = format!("{code}: {why}");
+            let replaced = code == RDKafkaErrorCode::FencedInstanceId;
+            self.broken = Some(if replaced { Broken::Replaced(why) } else { Broken::Failed(why) });
         }
     }
 
@@ -226,7 +258,7 @@ impl Work {
 
     pub(super) fn complain(&mut self, error: &KafkaError) {
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-            self.broken = Some(error.to_string());
+            self.broken = Some(Broken::Failed(error.to_string()));
             return;
         }
         let code = error.rdkafka_error_code();
@@ -234,10 +266,22 @@ impl Work {
         match code {
             Some(
                 code @ (RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::SaslAuthenticationFailed),
+                | RDKafkaErrorCode::GroupAuthorizationFailed),
             ) if self.complained != Some(code) => {
                 let message = format!("{group} may not read: {error}");
+                self.assignee.failed(store_error(message));
+            }
+            // It may be a directory that is away for a minute, so it is no reason to end.
+            Some(code @ (RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::Authentication))
+                if self.complained != Some(code) =>
+            {
+                log::error!("kafka consumer of {group}: the broker refuses the credentials: {error}");
+            }
+            Some(code @ RDKafkaErrorCode::InconsistentGroupProtocol) if self.complained != Some(code) => {
+                let message = format!(
+                    "{group} has members that share partitions out in another way, such as those of a version with one \
+                     input less: stop them all, then start ({error})"
+                );
                 self.assignee.failed(store_error(message));
             }
             // They come in bursts while a broker is away, and the client goes on by itself.
@@ -247,11 +291,23 @@ impl Work {
         self.complained = code;
     }
 
-    fn rebuild(&mut self, why: &str) {
-        log::warn!("kafka consumer of {}: failed for good ({why}): it is made anew", self.request.group);
+    fn rebuild(&mut self, why: &Broken) {
         if self.client.as_ref().is_some_and(|client| client.made.elapsed() > GOOD_FOR) {
             self.backoff = Duration::ZERO;
         }
+        let (group, why) = match why {
+            Broken::Replaced(why) => {
+                self.assignee.failed(store_error(format!(
+                    "{}: another member has the same KAFKA__INSTANCE_ID: give each process one of its own, or none ({why})",
+                    self.request.group
+                )));
+                // Made anew it would push the other one out, and so on without end.
+                self.closing = true;
+                (&self.request.group, why)
+            }
+            Broken::Failed(why) => (&self.request.group, why),
+        };
+        log::error!("kafka consumer of {group}: failed for good: {why}");
         self.lose_all();
         self.notes.commits.give_back(&NotCommitted::Retry(format!("the client failed: {why}")));
         self.leave();
@@ -259,7 +315,8 @@ impl Work {
             self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
             let over = Instant::now() + self.backoff;
             while Instant::now() < over && !self.closing {
-                self.notes.bell.wait(over.saturating_duration_since(Instant::now()));
+                self.beat();
+                self.notes.bell.wait(over.saturating_duration_since(Instant::now()).min(BEAT_EVERY));
                 while let Some(note) = self.notes.take() {
                     self.read(note);
                 }
@@ -272,6 +329,12 @@ impl Work {
                 Err(error) => log::warn!("kafka: {error}"),
             }
         }
+    }
+
+    /// The group has given us something: what was wrong is over.
+    pub(super) fn is_well(&mut self) {
+        self.backoff = Duration::ZERO;
+        self.complained = None;
     }
 
     /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us.

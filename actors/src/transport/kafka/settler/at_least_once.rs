@@ -6,37 +6,44 @@ use std::sync::Arc;
 
 use pandaflow::ports::{SettleErrorKind, Settlement};
 
-use super::{Why, changes, effects, held, offsets, retry, who};
+use super::{Why, changes, effects, held, make_letter_topics, offsets, retry, who};
 use crate::transport::kafka::{
+    changelog_records::changelog_records,
     core::Core,
     desk::{NotCommitted, Request},
     failure::{closed, store_error},
     owners::Life,
+    sending::send,
 };
 
-/// Makes settlements real. Those in `sent` come first, tried again: their outputs and dead letters are on the log already,
-/// and going out once more they would be there twice.
+/// Makes settlements real. Those in `written` come first, tried again: their outputs and dead letters are on the log
+/// already, and going out once more they would be there twice.
 pub(super) async fn make_real(
     core: &Arc<Core>,
     life: &Life,
     settlements: &[&Settlement],
-    sent: &mut Vec<Settlement>,
+    written: &mut Vec<Settlement>,
 ) -> Result<(), Why> {
-    let again = settlements.iter().zip(&*sent).take_while(|(settlement, sent)| **settlement == *sent).count();
-    let first = effects(core, life, &settlements[again..]).await?;
-    if !first.is_empty() {
-        core.producer.send(first.into_iter()).await.map_err(retry)?;
-    }
+    let known = common(settlements, written);
+    let rest = &settlements[known..];
+    make_letter_topics(core, life, rest).await?;
+    let records = effects(core, rest).map_err(retry)?;
+    send(core, records, || effects(core, rest)).await?;
     let real = keep(core, life, settlements).await;
     match &real {
-        Ok(()) if again == settlements.len() => drop(sent.drain(..again)),
-        Ok(()) => sent.clear(),
-        Err(_) if again < settlements.len() => {
-            *sent = settlements.iter().map(|settlement| (*settlement).clone()).collect();
+        Ok(()) if known == settlements.len() => drop(written.drain(..known)),
+        Err((SettleErrorKind::Retry, _)) if known == settlements.len() => {}
+        Err((SettleErrorKind::Retry, _)) => {
+            *written = settlements.iter().map(|settlement| (*settlement).clone()).collect();
         }
-        Err(_) => {}
+        _ => written.clear(),
     }
     real
+}
+
+/// How many settlements at the front are those that were written before.
+fn common(settlements: &[&Settlement], written: &[Settlement]) -> usize {
+    settlements.iter().zip(written).take_while(|(settlement, written)| **settlement == *written).count()
 }
 
 /// What comes after the outputs: states, marks, offsets.
@@ -44,7 +51,8 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
     let (records, entries) = changes(core, life, settlements).await?;
     if !records.is_empty() {
         held(life)?;
-        core.producer.send(records.into_iter()).await.map_err(retry)?;
+        let name = core.names.topic(&core.names.changelog(&life.owner.group));
+        send(core, records, || Ok(changelog_records(&name, life, settlements).0)).await?;
         let mut table = life.table();
         entries.into_iter().for_each(|entry| table.take_in(entry));
     }

@@ -5,27 +5,38 @@
 //! again. A crash between the two leaves the events settled and unmarked: the same id at another offset is handled then.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use pandaflow::ports::{Mark, SettleErrorKind, Settlement};
+use pandaflow::{
+    Clock, SystemClock, TopicName,
+    policy::watermark::Progress,
+    ports::{Mark, SettleErrorKind, Settlement},
+};
 
-use super::{Tally, Why, changes, effects, held, offsets, retry, who};
+use super::{Tally, Why, changes, effects, held, make_letter_topics, offsets, retry, who};
 use crate::transport::kafka::{
+    changelog::{ranges_key, ranges_value},
     core::Core,
     desk::{NotCommitted, Request},
     failure::store_error,
     owners::Life,
+    record::Outbound,
 };
 
+/// So many ranges fit into a note, however far apart they lie: two numbers each, of ten bytes at most.
+const SURELY_NOTED: usize = 150;
 /// The first and the longest wait before marks that were not taken are written again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
-    let mut records = effects(core, life, settlements).await?;
+    make_letter_topics(core, life, settlements).await?;
+    let mut records = effects(core, settlements).map_err(retry)?;
     let (changed, entries) = changes(core, life, settlements).await?;
     records.extend(changed);
+    records.extend(ranges(core, life, settlements).await?);
     // With a number, so that it can be told whether this commit became real.
     let number = life.commits.fetch_add(1, Ordering::Relaxed);
     let tally = |tally: Tally| tally.write_numbered(number);
@@ -49,6 +60,32 @@ pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Set
     }
     mark(core, life, settlements).await;
     Ok(())
+}
+
+/// Ranges above the watermarks that a note may have no room for, as records of the changelog: without them their events
+/// would be handled again after a restart.
+async fn ranges(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<Vec<Outbound>, Why> {
+    let mut latest: BTreeMap<&TopicName, &Progress> = BTreeMap::new();
+    latest.extend(
+        settlements.iter().flat_map(|settlement| &settlement.progress).map(|(topic, at)| (topic, at)),
+    );
+    latest.retain(|_, progress| progress.above.len() > SURELY_NOTED);
+    if latest.is_empty() {
+        return Ok(Vec::new());
+    }
+    let owner = &life.owner;
+    let changelog =
+        core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
+    let changelog = core.names.topic(&changelog);
+    let record = |(topic, progress): (&TopicName, &Progress)| Outbound {
+        topic: changelog.clone(),
+        partition: owner.partition,
+        timestamp: SystemClock.now().0,
+        key: Some(ranges_key(topic)),
+        value: Some(ranges_value(&progress.above)),
+        headers: None,
+    };
+    Ok(latest.into_iter().map(record).collect())
 }
 
 fn fenced(life: &Life, why: &str) -> Why {

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use super::Setup;
 use crate::transport::kafka::{
     failure::failed,
-    producer::{self, send_through},
+    producer::{self, NotSent, send_through},
     record::Outbound,
 };
 
@@ -66,8 +66,10 @@ impl Client {
         self.producer
             .begin_transaction()
             .map_err(|error| self.read("beginning a transaction", &error, Trouble::Broken))?;
-        if let Err(why) = self.runtime.block_on(send_through(&self.producer, records.into_iter())) {
-            return Err(self.abort(format!("records were not confirmed: {why}")));
+        if let Err(NotSent { topic, why, .. }) =
+            self.runtime.block_on(send_through(&self.producer, records.into_iter()))
+        {
+            return Err(self.abort(format!("records were not confirmed: {topic}: {why}")));
         }
         if !may_go_on() {
             return Err(self.abort("a partition was taken away meanwhile".into()));

@@ -51,6 +51,10 @@ impl Assignee for HeardAssignee {
         self.assignee.lost(partition, epoch);
     }
 
+    fn beat(&self) {
+        self.assignee.beat();
+    }
+
     fn failed(&self, error: StoreError) {
         self.assignee.failed(error);
     }
