@@ -19,7 +19,7 @@ use rdkafka::{
 };
 
 use super::{
-    asking::Asking,
+    asking::{Asking, LEADER_SHOULD_BE_KNOWN},
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,
@@ -28,9 +28,6 @@ use super::{
 
 /// How long to wait before asking again for a leader.
 const LEADER_COMES: Duration = Duration::from_millis(20);
-
-/// How long a client may say that there is no leader before another one is asked.
-const LEADER_SHOULD_BE_KNOWN: Duration = Duration::from_secs(1);
 
 /// A topic to be made.
 #[derive(Debug, Clone)]
