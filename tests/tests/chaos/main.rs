@@ -84,7 +84,7 @@ fn trouble(
         loop {
             let left = at.saturating_sub(began.elapsed());
             let alive = feed.live(left.min(Duration::from_millis(500)));
-            assert!(alive || at >= length, "there is no load any more:\n{}", feed.said());
+            assert!(alive || began.elapsed() >= length, "there is no load any more:\n{}", feed.said());
             processes.tend();
             if left.is_zero() {
                 break;

@@ -3,12 +3,18 @@
 //! librdkafka 2.12 may keep for good that a partition has no leader, once it has heard so while the broker was out of
 //! reach, and answers from what it keeps. Only another client is free of that.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use pandaflow::ports::StoreError;
 use rdkafka::{ClientConfig, consumer::BaseConsumer};
 
 use super::{failure::failed, quiet::Quiet};
+
+/// How long a client may say that there is no leader before another one is asked.
+pub(super) const LEADER_SHOULD_BE_KNOWN: Duration = Duration::from_secs(1);
 
 /// The client, which can be made anew.
 pub(super) struct Asking {

@@ -1,17 +1,17 @@
 //! Notes to a member's thread.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use pandaflow::{
-    Epoch, Offset, Partition,
+    Epoch, Partition,
     ports::{Demand, Owner, StoreError},
 };
 use tokio::sync::oneshot;
 
-use super::{silence::Silent, work::Place};
+use super::silence::Heard;
 use crate::transport::kafka::{acquire::Found, bell::Bell, core::Core, desk::Desk};
 
 /// What the thread is told.
@@ -23,7 +23,7 @@ pub(super) enum Note {
     /// An owner has drained and let go.
     Released(Partition, Epoch),
     /// What the log has of partitions that gave nothing for a while.
-    Heard(Result<(Option<Silent>, BTreeMap<Place, (Offset, i64)>), StoreError>),
+    Heard(Result<Heard, StoreError>),
     /// Give everything back and leave.
     Close,
 }

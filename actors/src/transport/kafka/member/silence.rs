@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pandaflow::{Offset, Partition, TopicName};
+use pandaflow::{Offset, Partition, TopicName, ports::StoreError};
 
 use super::{
     notes::Note,
@@ -34,17 +34,26 @@ pub(super) struct Silent {
     next: Offset,
 }
 
+/// Where each partition that gives nothing stands, and the end of its log, if there is nothing to read between them.
+type Empty = BTreeMap<Place, (Offset, i64)>;
+
+/// What the log has of partitions that gave nothing.
+pub(super) struct Heard {
+    /// One that has records, if any has.
+    kept_back: Option<Silent>,
+    empty: Empty,
+}
+
 /// What is known of partitions that give nothing.
 pub(super) struct Silence {
     due: Instant,
     asking: bool,
-    /// Ends of the log up to which there is nothing to read.
-    pub(super) empty: BTreeMap<Place, (Offset, i64)>,
+    empty: Empty,
 }
 
 impl Default for Silence {
     fn default() -> Self {
-        Self { due: Instant::now() + LOOK, asking: false, empty: BTreeMap::new() }
+        Self { due: Instant::now() + LOOK, asking: false, empty: Empty::new() }
     }
 }
 
@@ -97,21 +106,18 @@ impl Work {
                     }
                     empty.insert(silent.place, (next, end));
                 }
-                Ok((kept_back, empty))
+                Ok(Heard { kept_back, empty })
             });
             notes.leave(Note::Heard(look.await));
         });
     }
 
     /// The log has answered.
-    pub(super) fn heard(
-        &mut self,
-        answer: Result<(Option<Silent>, BTreeMap<Place, (Offset, i64)>), pandaflow::ports::StoreError>,
-    ) {
+    pub(super) fn heard(&mut self, answer: Result<Heard, StoreError>) {
         self.silence.asking = false;
         self.silence.due = Instant::now() + LOOK;
         match answer {
-            Ok((kept_back, empty)) => {
+            Ok(Heard { kept_back, empty }) => {
                 self.silence.empty = empty;
                 if let Some(silent) = kept_back.filter(|silent| self.is_silent_still(silent)) {
                     let Partition(partition) = silent.place.0;
