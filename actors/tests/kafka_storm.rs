@@ -107,7 +107,7 @@ async fn nothing_is_handled_twice_or_out_of_order(protocol: GroupProtocol) {
         seed,
     };
     members.join();
-    let (began, mut turn, mut published, mut changes) = (Instant::now(), 0, 0, 0);
+    let (began, mut turn, mut published, mut changes) = (Instant::now(), 0, 0_u64, 0);
     while began.elapsed() < length() {
         let waiting = published.checked_sub(members.handled()).expect("some were handled twice");
         if waiting < BACKLOG {

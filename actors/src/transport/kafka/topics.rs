@@ -21,7 +21,7 @@ use rdkafka::{
 };
 
 use super::{
-    asking::{Asking, LEADER_SHOULD_BE_KNOWN},
+    asking::Asking,
     config::KafkaConfig,
     failure::{failed, store_error},
     names::Names,

@@ -9,13 +9,14 @@ use rdkafka::{
 };
 
 use super::{LEADER_COMES, Topics, number};
-use crate::transport::kafka::{asking::Asking, failure::store_error};
+use crate::transport::kafka::{
+    asking::{Asking, LEADER_SHOULD_BE_KNOWN},
+    failure::store_error,
+};
 
 /// How long to wait before looking again whether a transaction has ended, and how often to tell that it has not.
 const TRANSACTION_ENDS: Duration = Duration::from_millis(5);
 const TOLD: Duration = Duration::from_secs(5);
-/// How long a client may say that there is no leader before another one is asked.
-const LEADER_SHOULD_BE_KNOWN: Duration = Duration::from_secs(1);
 
 impl Topics {
     /// The first and the next offset of a partition, whether what lies below is committed or not. Blocks. A partition that
