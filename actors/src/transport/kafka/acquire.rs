@@ -92,6 +92,7 @@ impl Found {
                 .find(|(known, _)| known == topic)
                 .is_none_or(|(_, progress)| offset >= progress.next)
         };
+        table.let_go(|topic, offset| !open(topic, offset));
         let attempts = table.attempts.iter().filter(|((topic, offset), _)| open(topic, *offset));
         self.attempts = attempts.map(|(_, failed)| failed.clone()).collect();
         for (key, state) in &table.states {

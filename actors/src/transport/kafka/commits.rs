@@ -21,7 +21,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{failure::store_error, topics::number};
+use super::{commit_note::is_ranges, failure::store_error, topics::number};
 
 /// How long a commit that meets a rebalance is tried again here, and how often.
 const REBALANCE: Duration = Duration::from_secs(2);
@@ -197,6 +197,20 @@ fn commit<C: ConsumerContext>(
         }
         let result = consumer.commit(&list_of(&requests), CommitMode::Sync);
         if let Err(error) = &result
+            && is_of_one(error)
+        {
+            if requests.len() > 1 {
+                // The client tells of one partition that was refused as of all.
+                for request in requests {
+                    commit(consumer, vec![request], standing, stop);
+                }
+                return;
+            }
+            if without_notes(error, &mut requests) {
+                continue;
+            }
+        }
+        if let Err(error) = &result
             && standing == Standing::Member
             && met_a_rebalance(error)
             && Instant::now() < deadline
@@ -211,6 +225,36 @@ fn commit<C: ConsumerContext>(
         }
         return;
     }
+}
+
+/// Whether a commit was refused for one of its partitions, and not for who sent it.
+fn is_of_one(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::OffsetMetadataTooLarge
+                | Code::UnknownTopicOrPartition
+                | Code::TopicAuthorizationFailed
+                | Code::InvalidCommitOffsetSize
+        )
+    )
+}
+
+/// Leaves out what a broker keeps no room for: ranges settled above the offset, which are then handled again, but not who owns
+/// the partition and its ledger. Whether there was anything to leave out.
+fn without_notes(error: &KafkaError, requests: &mut [Request]) -> bool {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::OffsetMetadataTooLarge) {
+        return false;
+    }
+    let mut left_out = false;
+    for entry in requests.iter_mut().flat_map(|request| &mut request.entries) {
+        if is_ranges(&entry.note) {
+            entry.note.clear();
+            left_out = true;
+        }
+    }
+    left_out
 }
 
 /// Whether a commit carried a generation that was over when it came.

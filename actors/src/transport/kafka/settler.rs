@@ -331,7 +331,15 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
     let answer = life.commit(entries);
     let patience = core.config.request_timeout * 3;
     match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Ok(()))) => {
+            let settled = |topic: &TopicName, offset| {
+                let mut progress = settlements.iter().rev().flat_map(|settlement| &settlement.progress);
+                let known = progress.find(|(known, _)| known == topic);
+                known.is_some_and(|(_, progress)| offset < progress.next)
+            };
+            life.table().let_go(settled);
+            Ok(())
+        }
         Ok(Ok(Err(NotCommitted::Fenced(why)))) => {
             Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life)))))
         }

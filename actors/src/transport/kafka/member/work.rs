@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -36,6 +37,9 @@ use crate::transport::kafka::{
 const NAP: Duration = Duration::from_millis(100);
 /// The first and the longest wait before a client that failed for good is made anew.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How long a commit under way, and then the group, may take to let a member go.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// The consumer, and what it calls back.
 pub(super) struct Client {
@@ -76,6 +80,8 @@ pub(super) struct Work {
     pub(super) seat_numbers: u64,
     /// Set when everything is given back for good.
     pub(super) closing: bool,
+    /// When commits have had their time, once everything has been given back.
+    commits_end: Option<Instant>,
     /// The client has failed for good.
     pub(super) broken: Option<Broken>,
     backoff: Duration,
@@ -105,6 +111,7 @@ impl Work {
             look_again: Vec::new(),
             seat_numbers: 0,
             closing: false,
+            commits_end: None,
             broken: None,
             backoff: Duration::ZERO,
             complained: None,
@@ -137,11 +144,15 @@ impl Work {
     pub(super) fn run(mut self) {
         self.notes.bell.answer();
         loop {
-            let busy = self.turn();
+            let turned = catch_unwind(AssertUnwindSafe(|| self.turn()));
+            let busy = turned.unwrap_or_else(|_| {
+                self.broken = Some(Broken::Failed("the source panicked".into()));
+                true
+            });
             if let Some(why) = self.broken.take() {
                 self.rebuild(&why);
             }
-            if self.closing && self.has_given_all_back() {
+            if self.closing && self.has_given_all_back() && self.commits_are_over() {
                 break;
             }
             if !busy {
@@ -286,9 +297,17 @@ impl Work {
         self.complained = None;
     }
 
-    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us.
+    /// Whether no commit is under way any more, or has had its time: with its coordinator away it may take minutes.
+    fn commits_are_over(&mut self) -> bool {
+        let by = *self.commits_end.get_or_insert_with(|| Instant::now() + LEAVING);
+        self.notes.commits.is_idle() || by <= Instant::now()
+    }
+
+    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us. Neither that
+    /// nor the broker is waited for longer than [`LEAVING`]; the client then leaves in its own time.
     fn leave(&mut self) {
-        while self.looking > 0 {
+        let by = Instant::now() + LEAVING;
+        while self.looking > 0 && Instant::now() < by {
             self.notes.bell.wait(NAP);
             while let Some(note) = self.notes.take() {
                 self.read(note);
@@ -301,9 +320,17 @@ impl Work {
             while let Some(decided) = client.callbacks.take() {
                 let _ = decided.acknowledge(&client.consumer);
             }
-            // First whoever else has the consumer: its last holder leaves the group.
-            drop(client.commits);
-            drop(client.consumer);
+            let (gone, left) = std::sync::mpsc::sync_channel(1);
+            let leave = move || {
+                // First whoever else has the consumer: its last holder leaves the group.
+                drop(client.commits);
+                drop(client.consumer);
+                let _ = gone.send(());
+            };
+            let leaving = std::thread::Builder::new().name("kafka-leaving".into()).spawn(leave);
+            if leaving.is_ok() && left.recv_timeout(LEAVING).is_err() {
+                log::warn!("kafka: {} leaves its group in its own time", self.request.group);
+            }
         }
     }
 
@@ -314,5 +341,14 @@ impl Work {
 
     pub(super) fn topic(&self, input: usize) -> TopicName {
         self.request.topics[input].clone()
+    }
+}
+
+impl Drop for Work {
+    /// Also where the thread panics: whoever holds the consumer last leaves the group, and must not wait for anybody.
+    fn drop(&mut self) {
+        if let Some(client) = &self.client {
+            client.callbacks.leaving.store(true, Ordering::Release);
+        }
     }
 }
