@@ -170,7 +170,8 @@ impl Owners {
         found: Found,
         committer: Committer,
     ) -> Acquired {
-        let Found { partition, partitions, progress, ledger, epoch, table, applied, attempts } = found;
+        let Found { partition, partitions, progress, ends: _, ledger, epoch, table, applied, attempts } =
+            found;
         // A state is written before the commit that tells the epoch of its owner, whose clock may be ahead of ours.
         let epoch = self.next_epoch(epoch.0.max(table.newest_epoch()));
         let owner = Owner { group: group.clone(), partition, epoch };

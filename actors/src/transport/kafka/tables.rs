@@ -144,11 +144,8 @@ impl Follower {
                         let _ = reply.send(Ok(()));
                     }
                 }
-                Some(Err(error)) => {
-                    if self.may_not_read(&error) {
-                        return;
-                    }
-                }
+                Some(Err(error)) if self.may_not_read(&error) => return,
+                Some(Err(_)) => {}
             }
             if heard.elapsed() > self.patience
                 && let Some(reply) = self.reply.take()

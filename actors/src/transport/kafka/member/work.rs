@@ -214,7 +214,7 @@ impl Work {
         for (partition, input, trouble) in troubles {
             match trouble {
                 Trouble::Client(error) => self.complain(&error),
-                Trouble::Cut(offset) => self.log_was_cut(partition, input, offset),
+                Trouble::Back(offset) => self.went_back(partition, input, offset),
             }
         }
         delivered
