@@ -299,6 +299,7 @@ async fn a_look_up_that_is_out_of_date_ends_no_owner() {
     let config = support::config(&broker);
     // Shared out by ranges in the order of the members' names: the other one gets the first two.
     let other = process(&KafkaConfig { client_id: "a".into(), ..config.clone() });
+    let admin = Admin::new(&broker, &config.prefix);
     let gate = Arc::new(Gate::around(config.dedup.clone()));
     let stage = process(&KafkaConfig { client_id: "z".into(), dedup: gate.clone(), ..config });
     let (topic, second) = (stage.topic("paper.in", 4).await, stage.topic("paper.more", 4).await);
@@ -310,7 +311,7 @@ async fn a_look_up_that_is_out_of_date_ends_no_owner() {
     gate.holds(1).await;
     let mut member = stage.subscribe("g", &[&topic, &second]);
     // It has all four, and waits for that; then the last two.
-    support::eventually(async || (stage.lag("g").await.len() == 8).then_some(())).await;
+    admin.settled_group("g", 1).await;
     let mut joined = other.subscribe("g", &[&topic, &second]);
     let theirs = joined.assigned(1).await;
     assert!(theirs[0].partition() < Partition(2));

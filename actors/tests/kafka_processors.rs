@@ -74,7 +74,7 @@ async fn a_member_that_leaves_hands_its_partitions_over(protocol: GroupProtocol)
     let ledger = shop.settled(published).await;
     assert!(one.leave());
     let both: usize = [&stays, &leaves].iter().map(|journal| journal.lock().unwrap().len()).sum();
-    assert_eq!(both as u64, published, "some were handled twice");
+    assert_eq!(both as u64, published, "some were handled twice, or not: {ledger:?}");
     assert_eq!((ledger.consumed, ledger.duplicate), (published, 0));
     shop.assert_counted_once().await;
 }

@@ -57,6 +57,17 @@ impl Admin {
         .await;
     }
 
+    /// Waits until a group has as many members, and all of them their partitions.
+    pub(crate) async fn settled_group(&self, group: &str, members: usize) {
+        let name = self.name(group);
+        super::support::eventually(async || {
+            let list = self.client.inner().fetch_group_list(Some(&name), Duration::from_secs(5)).ok()?;
+            let group = list.groups().first()?;
+            (group.state() == "Stable" && group.members().len() == members).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn delete(&self, topic: &str) {
         let name = self.name(topic);
         self.client.delete_topics(&[&name], &Self::options()).await.unwrap().remove(0).unwrap();

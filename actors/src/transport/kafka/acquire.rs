@@ -34,6 +34,8 @@ pub(super) struct Found {
     /// How many partitions the group's topics have.
     pub(super) partitions: u32,
     pub(super) progress: Vec<(TopicName, Progress)>,
+    /// Where the inputs' logs end, if they were looked at.
+    pub(super) ends: Vec<Offset>,
     pub(super) ledger: Ledger,
     /// Of the owner that committed last.
     pub(super) epoch: Epoch,
@@ -56,6 +58,7 @@ impl Found {
         for place in 0..self.progress.len() {
             let (topic, progress) = self.progress[place].clone();
             let span = LogSpan::new(core.topics.ends(&topic, partition.0)?);
+            self.ends.push(span.end);
             let next = progress.next;
             let (resumed, reach) = span.resume(progress);
             let another = reach == Reach::Beyond || self.table.knows_beyond(&topic, span.end);
@@ -67,7 +70,7 @@ impl Found {
                         span.end,
                         resumed.next
                     );
-                    self.begin_log_anew(place, resumed);
+                    self.begin_log_anew(place, resumed.next);
                 }
                 Reach::Expired(gone) if next > Offset::ZERO => {
                     log::error!(
@@ -83,10 +86,13 @@ impl Found {
         Ok(())
     }
 
-    /// An input's log is another than the one that was read.
-    pub(super) fn begin_log_anew(&mut self, input: usize, progress: Progress) {
+    /// An input's log is another than the one that was read, and is read from this offset, or from what was settled, if that
+    /// is less.
+    pub(super) fn begin_log_anew(&mut self, input: usize, offset: Offset) {
         let Some((topic, known)) = self.progress.get_mut(input) else { return };
-        *known = progress;
+        if known.next > offset {
+            *known = Progress::at(offset);
+        }
         self.table.forget_log(topic);
         self.applied.retain(|applied| applied.topic != *topic);
         self.attempts.retain(|failed| failed.topic != *topic);
@@ -106,6 +112,7 @@ impl Found {
                 .find(|(known, _)| known == topic)
                 .is_none_or(|(_, progress)| offset >= progress.next)
         };
+        table.let_go(|topic, offset| !open(topic, offset));
         let attempts = table.attempts.iter().filter(|((topic, offset), _)| open(topic, *offset));
         self.attempts = attempts.map(|(_, failed)| failed.clone()).collect();
         for (key, state) in &table.states {
@@ -247,6 +254,7 @@ pub(super) fn look(
             partition: *partition,
             partitions: width,
             progress,
+            ends: Vec::new(),
             ledger,
             epoch,
             table: Table::default(),

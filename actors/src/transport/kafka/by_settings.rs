@@ -53,6 +53,28 @@ mod tests {
     use crate::transport::memory::MemoryTransport;
 
     #[test]
+    fn a_drain_must_end_before_the_group_goes_on_without_its_member() {
+        let dedup = MemoryTransport::new(Arc::new(SystemClock)).dedup();
+        let config = KafkaConfig::new("a:1", dedup);
+        assert!(config.check().is_ok());
+        let short = KafkaConfig { max_poll_interval: Duration::from_secs(40), ..config.clone() };
+        assert!(short.check().is_err(), "the drain takes 45 s");
+        let mut passed = short;
+        passed.properties.insert("max.poll.interval.ms".into(), "60000".into());
+        assert!(passed.check().is_ok(), "a property goes over the field");
+    }
+
+    #[test]
+    fn the_limit_of_a_record_is_the_lower_one_and_letters_have_more_room() {
+        let dedup = MemoryTransport::new(Arc::new(SystemClock)).dedup();
+        let mut config = KafkaConfig::new("a:1", dedup);
+        assert_eq!(config.record_limit(), 16 << 20);
+        assert!(config.letter_limit() > 2 * config.record_limit());
+        config.properties.insert("message.max.bytes".into(), "5000".into());
+        assert_eq!((config.record_limit(), config.letter_limit()), (5000, 5000));
+    }
+
+    #[test]
     fn the_settings_reach_the_clients_that_they_are_for() {
         let variables = [
             ("KAFKA__BOOTSTRAP_SERVERS", "a:1"),

@@ -153,20 +153,27 @@ pub(super) struct Table {
     pub(super) outdated: BTreeSet<TopicName>,
     /// Keys whose last record in the log is that of an earlier owner, who wrote it after a later one had written.
     pub(super) overwritten: BTreeSet<Bytes>,
+    /// Keys whose state was removed, and that are kept for what has gone into it.
+    removed: BTreeSet<Bytes>,
 }
 
 impl Table {
     /// Takes a record in. What an owner wrote after a later one had written is passed over: that one doesn't know it.
     pub(super) fn take_in(&mut self, entry: Entry) {
         match entry {
-            Entry::State(key, state) => match self.states.get_mut(&key) {
-                Some(known) if known.epoch > state.epoch => drop(self.overwritten.insert(key)),
-                Some(known) => {
-                    *known = state;
-                    self.overwritten.remove(&key);
+            Entry::State(key, state) => {
+                if self.states.get(&key).is_some_and(|known| known.epoch > state.epoch) {
+                    self.overwritten.insert(key);
+                    return;
                 }
-                None => drop(self.states.insert(key, state)),
-            },
+                self.overwritten.remove(&key);
+                if state.value.is_none() {
+                    self.removed.insert(key.clone());
+                } else {
+                    self.removed.remove(&key);
+                }
+                self.states.insert(key, state);
+            }
             Entry::Attempts(event, Some(failed)) => drop(self.attempts.insert(event, failed)),
             Entry::Attempts(event, None) => drop(self.attempts.remove(&event)),
             Entry::Ranges(topic, above) => drop(self.ranges.insert(topic, above)),
@@ -176,6 +183,20 @@ impl Table {
     /// Whether the log says the same as the table.
     pub(super) fn is_right(&self) -> bool {
         self.overwritten.is_empty() && self.outdated.is_empty()
+    }
+
+    /// Lets go of removed states of which nothing is remembered that isn't settled: keys come and go.
+    pub(super) fn let_go(&mut self, settled: impl Fn(&TopicName, Offset) -> bool) {
+        let Self { states, overwritten, removed, .. } = self;
+        removed.retain(|key| {
+            let is_settled = |state: &State| state.applied.iter().all(|(topic, last)| settled(topic, *last));
+            // What is to be written again is still needed.
+            let kept = overwritten.contains(key) || states.get(key).is_some_and(|state| !is_settled(state));
+            if !kept {
+                states.remove(key);
+            }
+            kept
+        });
     }
 
     /// The highest epoch that a state was written in.
@@ -277,6 +298,39 @@ mod tests {
         }
         assert_eq!(table.states[&b"k"[..]].value.as_deref(), Some(&b"new"[..]));
         assert!(table.overwritten.contains(&b"k"[..]), "the log is to be put right");
+    }
+
+    #[test]
+    fn a_removed_state_is_let_go_once_all_that_has_gone_in_is_settled() {
+        let mut table = Table::default();
+        let state = |value: Option<&'static str>| State {
+            value: value.map(Bytes::from),
+            epoch: 1,
+            applied: applied(),
+        };
+        for (key, value) in [("gone", None), ("there", Some("{}")), ("back", None), ("back", Some("{}"))] {
+            table.take_in(Entry::State(Bytes::from_static(key.as_bytes()), state(value)));
+        }
+        table.let_go(|_, offset| offset < Offset(300));
+        assert_eq!(table.states.len(), 3);
+        table.let_go(|_, offset| offset < Offset(301));
+        assert_eq!(table.states.len(), 2);
+        assert!(!table.states.contains_key(&b"gone"[..]) && table.removed.is_empty());
+    }
+
+    #[test]
+    fn a_log_that_is_another_is_forgotten_and_its_states_are_to_be_written_again() {
+        let mut table = Table::default();
+        let (topic, other) = (TopicName::new("paper.in"), TopicName::new("b"));
+        let both = vec![(topic.clone(), Offset(300)), (other.clone(), Offset(1))];
+        let state = |applied| State { value: Some(Bytes::from_static(b"{}")), epoch: 7, applied };
+        table.take_in(Entry::State(Bytes::from_static(b"k"), state(both)));
+        table.take_in(Entry::State(Bytes::from_static(b"l"), state(vec![(other.clone(), Offset(2))])));
+        assert!(table.knows_beyond(&topic, Offset(300)) && !table.knows_beyond(&topic, Offset(301)));
+        table.forget_log(&topic);
+        assert_eq!(table.states[&b"k"[..]].applied, [(other, Offset(1))]);
+        assert_eq!(table.overwritten.iter().collect::<Vec<_>>(), [&b"k"[..]]);
+        assert_eq!(table.newest_epoch(), 7);
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub(super) fn read_ranges(next: Offset, note: &str) -> Vec<(Offset, Offset)> {
     above
 }
 
+/// Whether a note says what is settled above its offset.
+pub(super) fn is_ranges(note: &str) -> bool {
+    content(note, RANGES).is_some()
+}
+
 /// What an owner has settled in all, and who it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {

@@ -19,6 +19,7 @@ use rdkafka::{
 };
 
 use super::{
+    commit_note::is_ranges,
     desk::{Desk, NotCommitted, Waiting, list_of, turn_away_the_lost},
     failure::store_error,
 };
@@ -91,6 +92,20 @@ fn commit<C: ConsumerContext>(
         }
         let result = consumer.commit(&list_of(&waiting), CommitMode::Sync);
         if let Err(error) = &result
+            && is_of_one(error)
+        {
+            if waiting.len() > 1 {
+                // The client tells of one partition that was refused as of all.
+                for one in waiting {
+                    commit(consumer, vec![one], standing, stop);
+                }
+                return;
+            }
+            if without_notes(error, &mut waiting) {
+                continue;
+            }
+        }
+        if let Err(error) = &result
             && standing == Standing::Member
             && met_a_rebalance(error)
             && Instant::now() < deadline
@@ -103,6 +118,36 @@ fn commit<C: ConsumerContext>(
         waiting.into_iter().for_each(|waiting| waiting.answer(answer.clone()));
         return;
     }
+}
+
+/// Whether a commit was refused for one of its partitions, and not for who sent it.
+fn is_of_one(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::OffsetMetadataTooLarge
+                | Code::UnknownTopicOrPartition
+                | Code::TopicAuthorizationFailed
+                | Code::InvalidCommitOffsetSize
+        )
+    )
+}
+
+/// Leaves out what a broker keeps no room for: ranges settled above the offset, which are then handled again, but not who owns
+/// the partition and its ledger. Whether there was anything to leave out.
+fn without_notes(error: &KafkaError, waiting: &mut [Waiting]) -> bool {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::OffsetMetadataTooLarge) {
+        return false;
+    }
+    let mut left_out = false;
+    for entry in waiting.iter_mut().flat_map(|waiting| &mut waiting.request.entries) {
+        if is_ranges(&entry.note) {
+            entry.note.clear();
+            left_out = true;
+        }
+    }
+    left_out
 }
 
 /// Whether a commit carried a generation that was over when it came.

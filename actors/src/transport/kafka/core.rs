@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use pandaflow::{
     Group, Guarantee, Partition, TopicName,
     ports::{StoreError, Subscription},
@@ -193,10 +194,21 @@ impl Core {
     pub(super) async fn close(self: &Arc<Self>) {
         let subscriptions =
             std::mem::take(&mut *self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner));
-        for subscription in subscriptions.iter().filter_map(Weak::upgrade) {
-            subscription.close().await;
+        let closing = subscriptions.iter().filter_map(Weak::upgrade).map(|subscription| subscription.close());
+        join_all(closing).await;
+        let core = Arc::clone(self);
+        if let Err(error) = self.background.spawn(async move { core.end_all().await }).await {
+            log::warn!("kafka: closing: {error}");
         }
-        self.owners.end_all().await;
+        self.background.stop().await;
+    }
+
+    /// Ends owners and clients. None of them waits longer for an answer than one takes from a broker that is there.
+    async fn end_all(&self) {
+        let patience = self.config.request_timeout;
+        if tokio::time::timeout(patience, self.owners.end_all()).await.is_err() {
+            log::warn!("kafka: closing: owners still have something under way after {patience:?}");
+        }
         self.end_relay().await;
         self.closed.store(true, Ordering::Release);
         let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
@@ -205,9 +217,10 @@ impl Core {
             drop((outsiders, publishing));
             Ok(())
         });
-        if let Err(error) = left.await {
-            log::warn!("kafka: closing: {error}");
+        match tokio::time::timeout(patience, left).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("kafka: closing: {error}"),
+            Err(_) => log::warn!("kafka: closing: a commit is still under way after {patience:?}"),
         }
-        self.background.stop().await;
     }
 }

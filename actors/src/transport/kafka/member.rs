@@ -42,12 +42,14 @@ pub(super) fn join(
     let notes = Arc::new(Notes::default());
     let ended = Arc::new(Ended::default());
     let work = Work::new(Arc::clone(core), request, assignee, Arc::clone(&notes))?;
-    let over = Arc::clone(&ended);
+    let (over, teller) = (Over(Arc::clone(&ended)), Arc::clone(&work.assignee));
     std::thread::Builder::new()
         .name("kafka-source".into())
         .spawn(move || {
-            work.run();
-            over.tell();
+            let _over = over;
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run())).is_err() {
+                teller.failed(store_error("the source's thread panicked"));
+            }
         })
         .map_err(|error| store_error(format!("starting the source's thread: {error}")))?;
     Ok(Arc::new(KafkaSubscription { notes, ended }))
@@ -76,6 +78,15 @@ impl Subscription for KafkaSubscription {
 impl Drop for KafkaSubscription {
     fn drop(&mut self) {
         self.notes.leave(Note::Close);
+    }
+}
+
+/// Tells, when it is dropped, that the thread has ended, however it did.
+struct Over(Arc<Ended>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.tell();
     }
 }
 

@@ -349,3 +349,12 @@ async fn offsets(
     }
     Ok(entries)
 }
+
+/// Settlements are committed: removed states are let go of which nothing is remembered that lies above.
+fn let_go(life: &Life, settlements: &[&Settlement]) {
+    life.table().let_go(|topic, offset| {
+        let mut progress = settlements.iter().rev().flat_map(|settlement| &settlement.progress);
+        let known = progress.find(|(known, _)| known == topic);
+        known.is_some_and(|(_, progress)| offset < progress.next)
+    });
+}

@@ -6,7 +6,7 @@ use std::{
         Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -18,7 +18,7 @@ use pandaflow::{
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     topic_partition_list::Offset,
 };
 use tokio::sync::oneshot;
@@ -98,6 +98,9 @@ fn follow(core: &Core, topic: TopicName) -> Result<(Arc<Table>, There), StoreErr
         closed: Arc::clone(&core.closed),
         left: (0..partitions).map(number).collect(),
         reply: Some(reply),
+        // Longer than a request: the first answer comes after the client has connected.
+        patience: core.config.request_timeout * 2,
+        complained: None,
     };
     std::thread::Builder::new()
         .name("kafka-table".into())
@@ -114,18 +117,28 @@ struct Follower {
     /// Partitions whose end has not been reached yet.
     left: BTreeSet<i32>,
     reply: Option<oneshot::Sender<Result<(), StoreError>>>,
+    /// How long nothing may come before its end has been reached.
+    patience: Duration,
+    /// What the client has complained of last: it does so over and over.
+    complained: Option<RDKafkaErrorCode>,
 }
 
 impl Follower {
     fn run(mut self, consumer: &BaseConsumer<Quiet>) {
+        let mut heard = Instant::now();
         loop {
             let polled = consumer.poll(LOOK);
             let wanted = self.table.upgrade().filter(|_| !self.closed.load(Ordering::Acquire));
             let Some(table) = wanted else { return };
             match polled {
                 None => {}
-                Some(Ok(message)) => table.take_in(record_of(&self.topic, &message)),
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    self.complained = None;
+                    table.take_in(record_of(&self.topic, &message));
+                }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    heard = Instant::now();
                     self.left.remove(&partition);
                     if self.left.is_empty()
                         && let Some(reply) = self.reply.take()
@@ -133,9 +146,37 @@ impl Follower {
                         let _ = reply.send(Ok(()));
                     }
                 }
-                // The client goes on by itself once it can.
-                Some(Err(error)) => log::warn!("kafka: table {}: {error}", self.topic),
+                Some(Err(error)) if self.may_not_read(&error) => return,
+                Some(Err(_)) => {}
+            }
+            if heard.elapsed() > self.patience
+                && let Some(reply) = self.reply.take()
+            {
+                let left: Vec<String> = self.left.iter().map(ToString::to_string).collect();
+                let _ = reply.send(Err(store_error(format!(
+                    "table {}: nothing came of partitions {} for {:?}",
+                    self.topic,
+                    left.join(", "),
+                    self.patience
+                ))));
+                return;
             }
         }
+    }
+    /// Whether the client says so before the table was there, so that it never will be. Otherwise the client goes on by itself
+    /// once it can.
+    fn may_not_read(&mut self, error: &KafkaError) -> bool {
+        let code = error.rdkafka_error_code();
+        if code == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
+            && let Some(reply) = self.reply.take()
+        {
+            let _ = reply.send(Err(store_error(format!("table {}: may not be read: {error}", self.topic))));
+            return true;
+        }
+        if self.complained != code {
+            log::warn!("kafka: table {}: {error}", self.topic);
+        }
+        self.complained = code;
+        false
     }
 }

@@ -10,7 +10,6 @@ use std::{
 
 use pandaflow::{
     Offset, Partition,
-    policy::watermark::Progress,
     ports::{Assignment, StoreError, SubscriptionRequest},
 };
 use rdkafka::{
@@ -178,8 +177,10 @@ impl Work {
     fn begin(&mut self, mut found: Found) {
         let partition = found.partition;
         let Some(seat) = self.seats.get_mut(&partition) else { return };
-        for (input, offset) in std::mem::take(&mut seat.cut) {
-            found.begin_log_anew(input, Progress::at(offset));
+        for (input, offset, read) in std::mem::take(&mut seat.back) {
+            if found.ends.get(input).is_some_and(|end| *end < read) {
+                found.begin_log_anew(input, offset);
+            }
         }
         // What the client has handed out for an owner before may have been given back: it goes on behind that by itself.
         let again = found.rewind
@@ -206,18 +207,18 @@ impl Work {
         }
     }
 
-    /// An input's log goes on below what was read of it. Its partition is started over, from there.
-    pub(super) fn log_was_cut(&mut self, partition: Partition, input: usize, offset: Offset) {
+    /// An input goes on below what was read of it. Its partition is started over: from what was settled, unless its log turns out
+    /// to end before what was read, and so to be another one.
+    pub(super) fn went_back(&mut self, partition: Partition, input: usize, offset: Offset) {
         let Some(seat) = self.seats.get_mut(&partition) else { return };
         let Stage::Owned(owner, _) = &seat.stage else { return };
+        let (epoch, read) = (owner.epoch, seat.channels[input].next);
         log::error!(
-            "kafka: {}: {}[{partition}] goes on at {offset}, below what was read of it: the topic was made anew or cut off, \
-             and is read from there",
+            "kafka: {}: {}[{partition}] goes on at {offset} after it was read up to {read}: the partition is started over",
             self.request.group,
             self.request.topics[input],
         );
-        let epoch = owner.epoch;
-        seat.cut.push((input, offset));
+        seat.back.push((input, offset, read));
         self.seat_numbers += 1;
         seat.start_over(self.seat_numbers, None);
         self.take_away(partition, epoch);

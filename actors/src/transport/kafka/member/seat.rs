@@ -44,8 +44,9 @@ pub(super) struct Channel {
 pub(super) enum Trouble {
     /// What the client says.
     Client(KafkaError),
-    /// The log goes on at an offset below what was delivered of it: it was made anew, or cut off.
-    Cut(Offset),
+    /// The log goes on at an offset well below what was delivered of it: it was made anew or cut off, or the client has
+    /// gone back by itself.
+    Back(Offset),
 }
 
 impl Channel {
@@ -85,14 +86,14 @@ impl Channel {
                 }
             };
             self.read = true;
-            if record.offset >= self.next {
-                self.next = record.offset.next();
-                self.began = true;
-                return Ok(Some(record));
-            }
-            // Before that, the client may begin below what is settled.
-            if self.began {
-                return Err(Trouble::Cut(record.offset));
+            match came(record.offset, self.next, self.began) {
+                Came::Next => {
+                    self.next = record.offset.next();
+                    self.began = true;
+                    return Ok(Some(record));
+                }
+                Came::Again => {}
+                Came::Back => return Err(Trouble::Back(record.offset)),
             }
         }
     }
@@ -122,6 +123,26 @@ impl Channel {
     }
 }
 
+/// How a record lies to what was delivered before.
+#[derive(Debug, PartialEq, Eq)]
+enum Came {
+    /// Behind it.
+    Next,
+    /// It was delivered, or settled before.
+    Again,
+    /// So far below that its log may be another one.
+    Back,
+}
+
+fn came(offset: Offset, next: Offset, began: bool) -> Came {
+    if offset >= next {
+        return Came::Next;
+    }
+    // At first, the client may begin below what is settled. Later, it hands the last record out once more if it is told to pause,
+    // as it is in every rebalance, in the instant that this one is taken.
+    if began && offset.next() < next { Came::Back } else { Came::Again }
+}
+
 /// What becomes of it.
 pub(super) enum Stage {
     /// Its group's progress and its state are being looked up. If it is started over, its assignee knows of an owner that
@@ -140,8 +161,8 @@ pub(super) struct Seat {
     pub(super) number: u64,
     pub(super) channels: Vec<Channel>,
     pub(super) stage: Stage,
-    /// Inputs whose logs are others than those that were read, and where they go on.
-    pub(super) cut: Vec<(usize, Offset)>,
+    /// Inputs that went on below what was read of them: where, and up to where they were read.
+    pub(super) back: Vec<(usize, Offset, Offset)>,
     /// Held by the look-up that the seat waits for, weakly: gone with the seat, or when another look-up is begun.
     pub(super) wanted: Arc<()>,
     /// The input whose turn it is.
@@ -151,7 +172,7 @@ pub(super) struct Seat {
 impl Seat {
     pub(super) fn new(partition: Partition, number: u64, channels: Vec<Channel>) -> Self {
         let (stage, wanted) = (Stage::Acquiring(None), Arc::new(()));
-        Self { partition, number, channels, stage, cut: Vec::new(), wanted, turn: 0 }
+        Self { partition, number, channels, stage, back: Vec::new(), wanted, turn: 0 }
     }
 
     /// Is to be looked up again, under a new number.
@@ -184,9 +205,9 @@ impl Seat {
                         records.push(record);
                     }
                     Ok(None) => break,
-                    Err(cut @ Trouble::Cut(_)) => {
-                        // What was read before is of the log that is no more.
-                        trouble(input, cut);
+                    Err(back @ Trouble::Back(_)) => {
+                        // What was read before may be of a log that is no more.
+                        trouble(input, back);
                         return None;
                     }
                     Err(error) => trouble(input, error),
@@ -199,5 +220,18 @@ impl Seat {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_record_may_come_again_and_what_is_settled_at_first_but_nothing_else() {
+        let came = |offset, began| came(Offset(offset), Offset(10), began);
+        assert_eq!([came(10, false), came(12, true)], [Came::Next, Came::Next]);
+        assert_eq!([came(0, false), came(9, false), came(9, true)], [Came::Again, Came::Again, Came::Again]);
+        assert_eq!([came(8, true), came(0, true)], [Came::Back, Came::Back]);
     }
 }

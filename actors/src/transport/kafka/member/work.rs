@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -44,6 +45,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 
 /// How long a client has to live before the next one that fails counts as the first.
 const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long a commit under way, and then the group, may take to let a member go.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// The consumer, and what it calls back.
 pub(super) struct Client {
@@ -53,6 +56,9 @@ pub(super) struct Client {
     commits: DeskThread,
     made: Instant,
 }
+
+/// How often in a row a client whose static name another one has taken is made anew: that one may have gone again.
+const REPLACED: u32 = 3;
 
 /// How a client has failed for good.
 pub(super) enum Broken {
@@ -87,8 +93,12 @@ pub(super) struct Work {
     pub(super) closing: bool,
     /// When to leave, whatever the group is about.
     pub(super) leave_by: Option<Instant>,
+    /// When commits have had their time, once everything has been given back.
+    commits_end: Option<Instant>,
     /// The client has failed for good.
     pub(super) broken: Option<Broken>,
+    /// How often in a row another has taken its static name.
+    replaced: u32,
     pub(super) silence: Silence,
     backoff: Duration,
     beat_at: Instant,
@@ -119,7 +129,9 @@ impl Work {
             seat_numbers: 0,
             closing: false,
             leave_by: None,
+            commits_end: None,
             broken: None,
+            replaced: 0,
             silence: Silence::default(),
             backoff: Duration::ZERO,
             beat_at: Instant::now(),
@@ -168,11 +180,15 @@ impl Work {
         self.notes.bell.answer();
         loop {
             self.beat();
-            let busy = self.turn();
+            let turned = catch_unwind(AssertUnwindSafe(|| self.turn()));
+            let busy = turned.unwrap_or_else(|_| {
+                self.broken = Some(Broken::Failed("the source panicked".into()));
+                true
+            });
             if let Some(why) = self.broken.take() {
                 self.rebuild(&why);
             }
-            if self.closing && self.has_given_all_back() && self.may_leave() {
+            if self.closing && self.has_given_all_back() && self.may_leave() && self.commits_are_over() {
                 break;
             }
             if !busy {
@@ -250,7 +266,7 @@ impl Work {
         for (partition, input, trouble) in troubles {
             match trouble {
                 Trouble::Client(error) => self.complain(&error),
-                Trouble::Cut(offset) => self.log_was_cut(partition, input, offset),
+                Trouble::Back(offset) => self.went_back(partition, input, offset),
             }
         }
         delivered
@@ -294,14 +310,19 @@ impl Work {
     fn rebuild(&mut self, why: &Broken) {
         if self.client.as_ref().is_some_and(|client| client.made.elapsed() > GOOD_FOR) {
             self.backoff = Duration::ZERO;
+            self.replaced = 0;
         }
         let (group, why) = match why {
+            Broken::Replaced(why) if self.replaced < REPLACED => {
+                self.replaced += 1;
+                (&self.request.group, why)
+            }
             Broken::Replaced(why) => {
                 self.assignee.failed(store_error(format!(
                     "{}: another member has the same KAFKA__INSTANCE_ID: give each process one of its own, or none ({why})",
                     self.request.group
                 )));
-                // Made anew it would push the other one out, and so on without end.
+                // Made anew once more, it would push the other one out, and so on without end.
                 self.closing = true;
                 (&self.request.group, why)
             }
@@ -337,9 +358,17 @@ impl Work {
         self.complained = None;
     }
 
-    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us.
+    /// Whether no commit is under way any more, or has had its time: with its coordinator away it may take minutes.
+    fn commits_are_over(&mut self) -> bool {
+        let by = *self.commits_end.get_or_insert_with(|| Instant::now() + LEAVING);
+        self.notes.commits.is_idle() || by <= Instant::now()
+    }
+
+    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us. Neither that
+    /// nor the broker is waited for longer than [`LEAVING`]; the client then leaves in its own time.
     fn leave(&mut self) {
-        while self.looking > 0 {
+        let by = Instant::now() + LEAVING;
+        while self.looking > 0 && Instant::now() < by {
             self.notes.bell.wait(NAP);
             while let Some(note) = self.notes.take() {
                 self.read(note);
@@ -352,9 +381,17 @@ impl Work {
             while let Some(decided) = client.callbacks.take() {
                 let _ = decided.acknowledge(&client.consumer);
             }
-            // First whoever else has the consumer: its last holder leaves the group.
-            drop(client.commits);
-            drop(client.consumer);
+            let (gone, left) = std::sync::mpsc::sync_channel(1);
+            let leave = move || {
+                // First whoever else has the consumer: its last holder leaves the group.
+                drop(client.commits);
+                drop(client.consumer);
+                let _ = gone.send(());
+            };
+            let leaving = std::thread::Builder::new().name("kafka-leaving".into()).spawn(leave);
+            if leaving.is_ok() && left.recv_timeout(LEAVING).is_err() {
+                log::warn!("kafka: {} leaves its group in its own time", self.request.group);
+            }
         }
     }
 
@@ -365,5 +402,14 @@ impl Work {
 
     pub(super) fn topic(&self, input: usize) -> TopicName {
         self.request.topics[input].clone()
+    }
+}
+
+impl Drop for Work {
+    /// Also where the thread panics: whoever holds the consumer last leaves the group, and must not wait for anybody.
+    fn drop(&mut self) {
+        if let Some(client) = &self.client {
+            client.callbacks.leaving.store(true, Ordering::Release);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pandaflow::ports::{SettleErrorKind, Settlement};
 
-use super::{Why, changes, effects, held, make_letter_topics, offsets, retry, who};
+use super::{Why, changes, effects, held, let_go, make_letter_topics, offsets, retry, who};
 use crate::transport::kafka::{
     changelog_records::changelog_records,
     core::Core,
@@ -76,7 +76,10 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
         life.hand_in(Request { records: Vec::new(), entries, events: 0, held: Arc::clone(&life.held) });
     let patience = core.config.request_timeout * 3;
     match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Ok(()))) => {
+            let_go(life, settlements);
+            Ok(())
+        }
         Ok(Ok(Err(NotCommitted::Fenced(why)))) => {
             Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life)))))
         }

@@ -16,7 +16,7 @@ use pandaflow::{
     ports::{Mark, SettleErrorKind, Settlement},
 };
 
-use super::{Tally, Why, changes, effects, held, make_letter_topics, offsets, retry, who};
+use super::{Tally, Why, changes, effects, held, let_go, make_letter_topics, offsets, retry, who};
 use crate::transport::kafka::{
     changelog::{ranges_key, ranges_value},
     core::Core,
@@ -57,6 +57,8 @@ pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Set
         }
         let mut table = life.table();
         entries.into_iter().for_each(|entry| table.take_in(entry));
+        drop(table);
+        let_go(life, settlements);
     }
     mark(core, life, settlements).await;
     Ok(())
