@@ -108,26 +108,35 @@ enum Known {
     Nothing,
 }
 
-/// Looks from where each stands in a topic for the first record that is not settled, and moves it there; to the end if there
-/// is none. Where it found no record at all.
-fn look(core: &Core, topic: &TopicName, behind: &mut [Behind]) -> Result<Vec<Empty>, StoreError> {
+/// A client that reads a topic, and whose lag in which of its partitions it looks at.
+type Looking = (BaseConsumer<Quiet>, HashMap<i32, usize>);
+
+/// Begins to read where each stands; nothing where transactions are open, behind which nobody sees anything.
+fn begin(core: &Core, topic: &TopicName, behind: &[Behind]) -> Result<Option<Looking>, StoreError> {
     let (mut left, mut list) = (HashMap::new(), TopicPartitionList::new());
     for (place, Behind { lag, .. }) in behind.iter().enumerate() {
-        // Behind a transaction that is open nobody sees anything.
-        if core.topics.readable_end(topic, lag.partition.0)? >= i64::try_from(lag.end.0).unwrap_or(i64::MAX) {
+        let readable = core.topics.readable_end(topic, lag.partition.0)?;
+        if readable >= i64::try_from(lag.end.0).unwrap_or(i64::MAX) {
             let at = At::Offset(i64::try_from(lag.next.0).unwrap_or(i64::MAX));
             let name = core.names.topic(topic);
             list.add_partition_offset(&name, number(lag.partition.0), at).map_err(failed(LOOKING))?;
             left.insert(number(lag.partition.0), place);
         }
     }
-    let mut empty = Vec::new();
     if left.is_empty() {
-        return Ok(empty);
+        return Ok(None);
     }
     let consumer: BaseConsumer<Quiet> =
         core.config.glancing().create_with_context(Quiet::default()).map_err(failed(LOOKING))?;
     consumer.assign(&list).map_err(failed(LOOKING))?;
+    Ok(Some((consumer, left)))
+}
+
+/// Looks from where each stands in a topic for the first record that is not settled, and moves it there; to the end if there
+/// is none. Where it found no record at all.
+fn look(core: &Core, topic: &TopicName, behind: &mut [Behind]) -> Result<Vec<Empty>, StoreError> {
+    let mut empty = Vec::new();
+    let Some((consumer, mut left)) = begin(core, topic, behind)? else { return Ok(empty) };
     let deadline = Instant::now() + core.config.request_timeout;
     // What is not told by then is left as it is: behind.
     while !left.is_empty() && Instant::now() < deadline {

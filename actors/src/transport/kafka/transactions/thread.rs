@@ -96,6 +96,17 @@ impl<C: ConsumerContext + 'static> Transactor<C> {
             Err(why) => return vec![Err(why); waiting.len()],
         };
         log::warn!("kafka: a transaction of {} settlements: {trouble:?}", waiting.len());
+        self.after(trouble, setup, waiting, stop)
+    }
+
+    /// What follows from a failed transaction: an answer for each that waits.
+    fn after(
+        &mut self,
+        trouble: Trouble,
+        setup: &Setup,
+        waiting: &[Waiting],
+        stop: &AtomicBool,
+    ) -> Vec<Result<(), NotCommitted>> {
         let is_outsider = setup.standing == Standing::Outsider;
         match trouble {
             Trouble::Aborted(why) => vec![Err(NotCommitted::Retry(why)); waiting.len()],
