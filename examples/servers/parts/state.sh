@@ -49,10 +49,14 @@ port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # Ports that somebody else took while SERVER was down are picked anew if WHAT is `up`, which prints the addresses.
 check_ports() { # server
-    local file
+    local file tries
     for file in "$DIR/$1"/port.*; do
         [ -s "$file" ] || continue
-        port_taken "$(cat "$file")" || continue
+        # One that was just killed may hold its port for a moment longer than it can be seen.
+        for tries in {1..20}; do
+            port_taken "$(cat "$file")" || continue 2
+            sleep 0.1
+        done
         [ "$command" = up ] || fail "$1 can't start: another process has taken its port $(cat "$file"); servers up picks a new one"
         say "$1: another process has taken port $(cat "$file"); picking a new one"
         rm -f -- "$file"

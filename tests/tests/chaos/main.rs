@@ -93,7 +93,7 @@ fn trouble(
         println!("{:6.1} s (due at {:.1} s): {action:?}", began.elapsed().as_secs_f64(), at.as_secs_f64());
         action.perform(processes, servers, &mut returning);
     }
-    returning.wait_for_all();
+    returning.wait_for_all(servers);
 }
 
 /// Waits until nothing is left to do and the figures are as they should; the last report.
