@@ -156,7 +156,6 @@ fn fit(database: &Database, checks: &mut Checks) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::settings::Settings;
 
     #[test]
