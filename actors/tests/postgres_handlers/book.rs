@@ -70,10 +70,13 @@ pub(crate) enum Fault {
     Does(Arc<dyn Fn() + Send + Sync>),
 }
 
+/// By account and number.
+type Planned = HashMap<(String, u64), VecDeque<Fault>>;
+
 /// Faults that are to happen at single payments, one an attempt.
 #[derive(Clone, Default)]
 pub(crate) struct Faults {
-    planned: Arc<Mutex<HashMap<(String, u64), VecDeque<Fault>>>>,
+    planned: Arc<Mutex<Planned>>,
     waits: Arc<Notify>,
     goes_on: Arc<Notify>,
 }

@@ -54,7 +54,8 @@ fn pass(client: TcpStream, server: TcpStream, cutting: &Arc<AtomicBool>, cuts: &
     std::thread::spawn(move || {
         let mut bytes = [0; 65536];
         while let Ok(read @ 1..) = from_client.read(&mut bytes) {
-            let commits = bytes[..read].windows(6).any(|word| word == b"COMMIT");
+            // With its end: a transaction that begins says READ COMMITTED.
+            let commits = bytes[..read].windows(7).any(|word| word == b"COMMIT\0");
             if commits && cutting.swap(false, Ordering::SeqCst) {
                 going_deaf.store(true, Ordering::SeqCst);
                 cuts.fetch_add(1, Ordering::SeqCst);
