@@ -21,6 +21,8 @@ pub enum TransactionError {
     Unfit(String),
 }
 
+// A hint at this one would lead who forgot to classify their own astray.
+#[diagnostic::do_not_recommend]
 impl Classify for TransactionError {
     fn class(&self) -> ErrorClass {
         match self {

@@ -94,7 +94,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         (
             "DATABASE__URL",
             "data.db",
-            "not a database that this version has; write sqlite: and the path of a file, for example sqlite:data/pandaflow.db",
+            "not a database that this version has; write sqlite: and the path of a file, for example sqlite:data/pandaflow.db, or postgres://USER:PASSWORD@HOST/DATABASE",
         ),
         (
             "API__BIND",

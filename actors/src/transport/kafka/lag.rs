@@ -66,6 +66,8 @@ pub(super) fn lag(core: &Core, groups: &[Group], known: &Next) -> Result<Vec<Lag
                 }
             };
             let settled = match committed {
+                // Nothing was ever written there: it is how far a publisher has come in what it reads elsewhere.
+                Some(next) if span.end == Offset::ZERO => Progress::at(next),
                 Some(next) => span.resume(Progress { next, above: read_ranges(next, &note(&element)) }).0,
                 // Who has committed nothing begins with the first record that is still there.
                 None => Progress::at(span.first),

@@ -187,7 +187,7 @@ fn a_property_that_breaks_a_promise_is_refused_with_the_reason() {
         ("PLUGIN_LIBRARY_PATHS", "can't be set: it loads code"),
         ("SSL_ENGINE_LOCATION", "can't be set: it loads code"),
         ("SASL_KERBEROS_KINIT_CMD", "can't be set: Kerberos is not built in"),
-        ("TRANSACTIONAL_ID", "can't be set: it is made of the group and the partition"),
+        ("TRANSACTIONAL_ID", "can't be set: it is made of the group and its member or partition"),
         ("GROUP_ID", "can't be set: it is made of KAFKA__GROUP_ID_PREFIX"),
         ("PARTITION_ASSIGNMENT_STRATEGY", "can't be set: partition n of all inputs"),
         ("AUTO_OFFSET_RESET", "can't be set: a group that has not committed begins with the first record"),

@@ -45,7 +45,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 
 /// How long a client has to live before the next one that fails counts as the first.
 const GOOD_FOR: Duration = Duration::from_secs(60);
-/// How long a commit under way, and then the group, may take to let a member go.
+/// How long a commit under way may take to let a member go, and how much longer than a round the group may.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// The consumer, and what it calls back.
@@ -364,8 +364,9 @@ impl Work {
         self.notes.commits.is_idle() || by <= Instant::now()
     }
 
-    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us. Neither that
-    /// nor the broker is waited for longer than [`LEAVING`]; the client then leaves in its own time.
+    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us. That is
+    /// waited for no longer than [`LEAVING`], and the group for as long as a round of it may take besides: a process that is gone before
+    /// would be counted on until its session is over. The client then leaves in its own time.
     fn leave(&mut self) {
         let by = Instant::now() + LEAVING;
         while self.looking > 0 && Instant::now() < by {
@@ -389,7 +390,9 @@ impl Work {
                 let _ = gone.send(());
             };
             let leaving = std::thread::Builder::new().name("kafka-leaving".into()).spawn(leave);
-            if leaving.is_ok() && left.recv_timeout(LEAVING).is_err() {
+            let (session, heartbeat) = self.core.config.session;
+            let patience = (heartbeat * 2).min(session) + LEAVING;
+            if leaving.is_ok() && left.recv_timeout(patience).is_err() {
                 log::warn!("kafka: {} leaves its group in its own time", self.request.group);
             }
         }
