@@ -39,4 +39,4 @@ mod script;
 
 pub use config::RedisConfig;
 pub use dedup::RedisDedupStore;
-pub use mirror::{Fields, Mirrored, MirroringTransport};
+pub use mirror::{Fields, Mirrored, MirroringTransport, Show};

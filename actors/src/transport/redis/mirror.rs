@@ -41,6 +41,9 @@ use super::RedisConfig;
 /// What is shown of one state, by name.
 pub type Fields = Vec<(&'static str, String)>;
 
+/// What is shown of a key's state, from the key and the state as it is stored; `None` for a state that isn't shown.
+pub type Show = fn(&[u8], &[u8]) -> Result<Option<Fields>, String>;
+
 /// A processor's state that is mirrored.
 #[derive(Debug, Clone)]
 pub struct Mirrored {
@@ -48,10 +51,8 @@ pub struct Mirrored {
     pub group: Group,
     /// What its keys on Redis begin with, such as `paper:portfolio:`.
     pub prefix: String,
-    /// What is shown of a key's state, from the key and the state as it is stored; `None` for a state that isn't shown.
-    ///
-    /// An error is logged, and the entry stays as it is.
-    pub show: fn(&[u8], &[u8]) -> Result<Option<Fields>, String>,
+    /// What is shown of its states. An error is logged, and the entry stays as it is.
+    pub show: Show,
 }
 
 /// A transport whose settled state is mirrored on Redis.
