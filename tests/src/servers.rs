@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 /// What a variable says of the servers that run already, such as `PANDAFLOW_TEST_KAFKA`. `None` if it is not set: then this
@@ -20,6 +21,9 @@ pub fn given(variable: &str) -> Option<String> {
     }
     value
 }
+
+/// Held while a server is started.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// A set of servers in a folder of its own; deleted at the end.
 #[derive(Debug)]
@@ -65,6 +69,9 @@ impl Servers {
     /// # Panics
     /// If it fails; its message is shown.
     pub fn run(&self, what: &str, server: &str) {
+        // Two that start at once may pick one free port.
+        let _one =
+            ["start", "up"].contains(&what).then(|| STARTING.lock().unwrap_or_else(PoisonError::into_inner));
         assert!(
             self.command(&[what, server]).status().is_ok_and(|status| status.success()),
             "{what} {server}"
