@@ -364,11 +364,13 @@ impl Work {
         self.notes.commits.is_idle() || by <= Instant::now()
     }
 
-    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us. That is
-    /// waited for no longer than [`LEAVING`], and the group for as long as a round of it may take besides: a process that is gone before
-    /// would be counted on until its session is over. The client then leaves in its own time.
+    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us, and a process that
+    /// is gone before is counted on until its session is over. A look-up may wait behind a round of the group, so it is given
+    /// as long as one may take, and [`LEAVING`] besides; so is the group. The client then leaves in its own time.
     fn leave(&mut self) {
-        let by = Instant::now() + LEAVING;
+        let (session, heartbeat) = self.core.config.session;
+        let patience = (heartbeat * 2).min(session) + LEAVING;
+        let by = Instant::now() + patience;
         while self.looking > 0 && Instant::now() < by {
             self.notes.bell.wait(NAP);
             while let Some(note) = self.notes.take() {
@@ -390,8 +392,6 @@ impl Work {
                 let _ = gone.send(());
             };
             let leaving = std::thread::Builder::new().name("kafka-leaving".into()).spawn(leave);
-            let (session, heartbeat) = self.core.config.session;
-            let patience = (heartbeat * 2).min(session) + LEAVING;
             if leaving.is_ok() && left.recv_timeout(patience).is_err() {
                 log::warn!("kafka: {} leaves its group in its own time", self.request.group);
             }
