@@ -6,6 +6,9 @@
 #[path = "kafka_support/mod.rs"]
 mod support;
 
+#[path = "kafka_support/admin.rs"]
+mod admin;
+
 #[path = "kafka_support/child.rs"]
 mod child;
 
@@ -17,8 +20,9 @@ use std::{process::Command, sync::Arc};
 use pandaflow::ports::Transport;
 use pandaflow_actors::transport::kafka::{GroupProtocol, KafkaConfig};
 
+use self::admin::Admin;
 use self::child::impatient;
-use self::shop::{Journal, Member, Shop, assert_handled_once_in_order};
+use self::shop::{Journal, Member, PARTITIONS, Shop, assert_handled_once_in_order};
 pub(crate) use self::support::{eventually, read_all, transport};
 
 /// What a child process runs.
@@ -87,6 +91,22 @@ async fn a_member_that_leaves_hands_its_partitions_over_classic() {
 #[actix::test]
 async fn a_member_that_leaves_hands_its_partitions_over_consumer() {
     a_member_that_leaves_hands_its_partitions_over(GroupProtocol::Consumer).await;
+}
+
+/// One of them has no partition; whichever it is, the group doesn't count on it once it is gone.
+#[actix::test]
+async fn a_member_that_has_left_is_not_counted_on() {
+    let Some(broker) = support::broker() else { return };
+    let config = config(&broker, GroupProtocol::Classic);
+    let _shop = Shop::open(&config).await;
+    let admin = Admin::new(&broker, &config.prefix);
+    let (group, journal) = (shop::group(), Journal::default());
+    let mut members: Vec<_> = (0..=PARTITIONS).map(|_| Member::start(&config, &journal)).collect();
+    admin.settled_group(group.as_str(), members.len()).await;
+    while let Some(member) = members.pop() {
+        assert!(member.leave(), "it drains in time");
+        assert_eq!(admin.members(group.as_str()), members.len(), "somebody is counted on who has left");
+    }
 }
 
 /// No test by itself: what the next one starts and kills.

@@ -22,7 +22,7 @@ const RATE: u64 = 600;
 /// How long a tick may wait from the log to its commit, a restart of its partition's owner included. A partition's pause
 /// is the drain of the one that leaves and the group's next round, of which the others hear at their next heartbeat (10 s). Well below
 /// the session time-out (30 s), for which a member that is gone without having left would hold its partitions.
-const PAUSE: Duration = Duration::from_secs(25);
+const PAUSE: Duration = Duration::from_secs(15);
 const STRATEGIES: &str = "pandaflow.paper.strategies";
 const TICKS: &str = "market.ticks";
 

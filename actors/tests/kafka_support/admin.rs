@@ -68,6 +68,12 @@ impl Admin {
         .await;
     }
 
+    /// How many members a group has now.
+    pub(crate) fn members(&self, group: &str) -> usize {
+        let list = self.client.inner().fetch_group_list(Some(&self.name(group)), Duration::from_secs(5));
+        list.unwrap().groups().first().map_or(0, |group| group.members().len())
+    }
+
     pub(crate) async fn delete(&self, topic: &str) {
         let name = self.name(topic);
         self.client.delete_topics(&[&name], &Self::options()).await.unwrap().remove(0).unwrap();

@@ -155,7 +155,7 @@ impl Member {
                 let runtime = run(&program(&journal), super::transport(&config)).await;
                 tell.send(()).expect("the test waits");
                 let _ = left.await;
-                let drained = runtime.drain(Duration::from_secs(60)).await;
+                let drained = runtime.drain(Duration::from_secs(20)).await;
                 runtime.end().await && drained
             })
         });

@@ -385,7 +385,11 @@ impl Work {
                 let _ = decided.acknowledge(&client.consumer);
             }
             let (gone, left) = std::sync::mpsc::sync_channel(1);
+            let stays_known = self.core.config.instance_id.is_some();
             let leave = move || {
+                if !stays_known {
+                    say_goodbye(&client.consumer);
+                }
                 // First whoever else has the consumer: its last holder leaves the group.
                 drop(client.commits);
                 drop(client.consumer);
@@ -405,6 +409,15 @@ impl Work {
 
     pub(super) fn topic(&self, input: usize) -> TopicName {
         self.request.topics[input].clone()
+    }
+}
+
+/// Says that a member without partitions leaves, which librdkafka 2.12 does not by itself when it is closed (cooperative
+/// rounds): the group would count on it until its session is over, and every round would wait for it. A member with a static name
+/// must not say so, since it may come back for its partitions (KIP-345).
+fn say_goodbye(consumer: &BaseConsumer<MemberContext>) {
+    if consumer.assignment().is_ok_and(|partitions| partitions.count() == 0) {
+        consumer.unsubscribe();
     }
 }
 
