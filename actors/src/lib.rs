@@ -29,7 +29,7 @@ pub mod transport;
 mod wanted_topics;
 
 pub use app::App;
-pub use environment::{EnvironmentError, data_folder, read_settings};
+pub use environment::{EnvironmentError, FolderError, data_folder, read_settings};
 pub use mode::{Mode, ModeError};
 pub use plan::PlanError;
 pub use process::{Process, ProcessError};

@@ -51,6 +51,15 @@ pub struct TopicToCreate {
     pub table: bool,
 }
 
+/// Records that were read to bring back state and tables, by where they lay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// In a checkpoint of this machine.
+    pub from_checkpoint: u64,
+    /// In the log.
+    pub from_log: u64,
+}
+
 /// How far a group is behind in one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lag {
@@ -113,6 +122,12 @@ pub trait Transport: Send + Sync + 'static {
     /// topics at once.
     fn unpublished(&self) -> BoxFuture<'static, Result<Option<u64>, StoreError>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// How many records this process has read to bring back state and tables. None by default: state that lies in a store is read
+    /// when it is needed.
+    fn restored(&self) -> Restored {
+        Restored::default()
     }
 
     /// Stops what the transport runs in the background, after all that it was given is done.

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use pandaflow::settings::Loader;
 
-use crate::{EnvironmentError, read_settings};
+use crate::{EnvironmentError, environment::checkpoint_folder, read_settings};
 
 /// What to do with the settings.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -22,7 +22,10 @@ impl ConfigCommand {
     pub fn run(self, loader: &Loader) -> Result<String, EnvironmentError> {
         let settings = read_settings(loader)?;
         Ok(match self {
-            Self::Check => format!("all {} settings are valid\n", settings.in_force().len()),
+            Self::Check => {
+                checkpoint_folder(&settings)?;
+                format!("all {} settings are valid\n", settings.in_force().len())
+            }
             Self::Print => settings.print(),
         })
     }

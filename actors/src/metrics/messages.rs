@@ -1,7 +1,7 @@
 //! What the metrics actor is told and asked.
 
 use actix::Message;
-use pandaflow::{ErrorClass, Namespace};
+use pandaflow::{ErrorClass, Namespace, ports::Restored};
 
 use super::Telemetry;
 use crate::health::TaskKey;
@@ -41,6 +41,8 @@ pub enum ServiceCount {
     DeadLetterStoreFailed,
     /// So many records wait in an outbox now.
     OutboxRows(u64),
+    /// So many records have been read to bring back state and tables, since the process began.
+    Restored(Restored),
 }
 
 /// A service counts something.

@@ -30,6 +30,7 @@ pub enum Metric {
     DeadLettersFiled,
     DeadLetterStoreFailures,
     TelemetryDropped,
+    Restored,
     InFlight,
     Lag,
     MailboxDepth,
@@ -53,7 +54,7 @@ const TASK: &[&str] = &["processor", "namespace", "partition"];
 
 /// In the order of the enum.
 #[rustfmt::skip]
-const TABLE: [Row; 28] = [
+const TABLE: [Row; 29] = [
     Row(Metric::Consumed, "pandaflow_consumed_total", Kind::Counter, PROCESSOR, "Events taken in."),
     Row(Metric::Events, "pandaflow_events_total", Kind::Counter, &["processor", "namespace", "outcome"], "Events that ended, by how: succeeded, filtered, duplicate, dead_lettered, parked."),
     Row(Metric::Emitted, "pandaflow_emitted_total", Kind::Counter, PROCESSOR, "Events emitted and settled."),
@@ -68,6 +69,7 @@ const TABLE: [Row; 28] = [
     Row(Metric::DeadLettersFiled, "pandaflow_dead_letters_filed_total", Kind::Counter, &["processor", "namespace", "class"], "Dead letters taken by their store, or for the settlement."),
     Row(Metric::DeadLetterStoreFailures, "pandaflow_dead_letter_store_failures_total", Kind::Counter, &[], "Calls in which the dead-letter store failed or took too long."),
     Row(Metric::TelemetryDropped, "pandaflow_telemetry_dropped_total", Kind::Counter, &[], "Batches of telemetry dropped because the metrics actor was behind."),
+    Row(Metric::Restored, "pandaflow_restored_records_total", Kind::Counter, &["source"], "Records read to bring back state and tables, by where they lay: checkpoint, log."),
     Row(Metric::InFlight, "pandaflow_in_flight", Kind::Gauge, TASK, "Events taken in and not settled."),
     Row(Metric::Lag, "pandaflow_lag", Kind::Gauge, TASK, "Events not settled."),
     Row(Metric::MailboxDepth, "pandaflow_mailbox_depth", Kind::Gauge, TASK, "Messages that wait for the task."),

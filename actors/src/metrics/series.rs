@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use metrics::{Counter, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::PrometheusRecorder;
-use pandaflow::{ErrorClass, Namespace};
+use pandaflow::{ErrorClass, Namespace, ports::Restored};
 
 use super::{Metric, ServiceCount, Telemetry, names::Kind};
 
@@ -47,6 +47,9 @@ impl Counters {
         for metric in [Metric::DedupStoreFailures, Metric::DeadLetterStoreFailures] {
             counter(&recorder, metric, &[]).increment(0);
         }
+        for source in ["checkpoint", "log"] {
+            counter(&recorder, Metric::Restored, &[source]).increment(0);
+        }
         Self { recorder, processors: HashMap::new() }
     }
 
@@ -76,10 +79,17 @@ impl Counters {
                 (Metric::DeadLettersFiled, vec![&**processor, namespace.as_str(), class.as_str()], 1)
             }
             ServiceCount::DeadLetterStoreFailed => (Metric::DeadLetterStoreFailures, vec![], 1),
+            ServiceCount::Restored(restored) => return self.restored(*restored),
             // A gauge is no counter.
             ServiceCount::OutboxRows(_) => return,
         };
         counter(&self.recorder, metric, &labels).increment(by);
+    }
+
+    fn restored(&self, so_far: Restored) {
+        for (source, records) in [("checkpoint", so_far.from_checkpoint), ("log", so_far.from_log)] {
+            counter(&self.recorder, Metric::Restored, &[source]).absolute(records);
+        }
     }
 
     pub(super) fn dropped(&self, so_far: u64) {

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use actix::Arbiter;
-use pandaflow::{ErrorClass, Partition, Timestamp, policy::ledger::Ledger, ports::Verdict};
+use pandaflow::{
+    ErrorClass, Partition, Timestamp,
+    policy::ledger::Ledger,
+    ports::{Restored, Verdict},
+};
 
 use super::*;
 use crate::health::TaskKey;
@@ -188,6 +192,20 @@ async fn values_of_labels_are_escaped() {
         text.contains(r#"pandaflow_lag{processor="a\"b\\c\nd",namespace="paper",partition="0"} 1"#),
         "{text}"
     );
+}
+
+#[actix::test]
+async fn records_that_were_read_to_restore_are_counted_by_where_they_lay() {
+    let metrics = start();
+    let counted = async |source: &str| {
+        scrape(&metrics).await[&format!("pandaflow_restored_records_total{{source=\"{source}\"}}")]
+    };
+    assert_eq!((counted("checkpoint").await, counted("log").await), (0.0, 0.0));
+    for from_log in [3, 5] {
+        // So far, and not since.
+        metrics.count(ServiceCount::Restored(Restored { from_checkpoint: 100, from_log }));
+    }
+    assert_eq!((counted("checkpoint").await, counted("log").await), (100.0, 5.0));
 }
 
 #[actix::test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pandaflow::{
     Group,
-    ports::{Lag, Transport},
+    ports::{Lag, Restored, Transport},
 };
 use tokio::sync::watch;
 
@@ -65,6 +65,10 @@ impl Watch {
                 self.services.health.healthy("outbox");
             }
             Err(error) => self.services.health.failing("outbox", &error.to_string()),
+        }
+        let restored = self.transport.restored();
+        if restored != Restored::default() {
+            self.services.metrics.count(ServiceCount::Restored(restored));
         }
         match self.transport.lag(self.tasks.keys().cloned().collect()).await {
             Ok(lags) => {

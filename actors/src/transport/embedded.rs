@@ -43,7 +43,6 @@ mod bell;
 mod by_settings;
 mod catalog;
 mod check;
-mod checksum;
 mod config;
 mod connection;
 mod create;
@@ -96,7 +95,7 @@ use pandaflow::{
 };
 use tokio::sync::oneshot;
 
-use super::headers_codec;
+use super::{checksum, headers_codec};
 use admission::Owners;
 use catalog::Catalog;
 use inner::Inner;

@@ -12,6 +12,7 @@ mod bell;
 mod by_settings;
 mod changelog;
 mod changelog_records;
+mod checkpoint;
 mod commit_note;
 mod commits;
 mod config;
@@ -33,6 +34,7 @@ mod producer;
 mod quiet;
 mod record;
 mod relay;
+mod restore;
 mod sending;
 mod settlement;
 mod settler;
@@ -51,13 +53,16 @@ use pandaflow::{
     Group,
     policy::ledger::Ledger,
     ports::{
-        DeadLetterStore, DedupStore, Lag, SettlementStore, Source, StateStore, StoreError, TableSource,
-        TopicToCreate, Transactions, Transport,
+        DeadLetterStore, DedupStore, Lag, Restored, SettlementStore, Source, StateStore, StoreError,
+        TableSource, TopicToCreate, Transactions, Transport,
     },
 };
 
-pub use self::config::{GroupProtocol, KafkaConfig};
 use self::core::Core;
+pub use self::{
+    checkpoint::CheckpointConfig,
+    config::{GroupProtocol, KafkaConfig},
+};
 
 /// A transport on Kafka. A clone is another handle on the same one.
 #[derive(Clone)]
@@ -143,6 +148,10 @@ impl Transport for KafkaTransport {
         };
         let waiting = database.outbox().waiting();
         async move { Ok(Some(waiting.await?.into_iter().map(|(_, records)| records).sum())) }.boxed()
+    }
+
+    fn restored(&self) -> Restored {
+        self.core.restored.so_far()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

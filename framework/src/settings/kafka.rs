@@ -136,6 +136,11 @@ crate::section! {
         /// With `exactly-once`: how long a transaction may take before the broker ends it. What lies behind a transaction
         /// whose process has died is not seen before that.
         pub transaction_timeout: Duration = "10s" in "1s"..="15m",
+        /// The folder in which this machine keeps what changelogs and tables add up to, so that a process that starts again
+        /// reads only what came to them since; empty for none. It is made if it is not there; processes may share it.
+        pub checkpoint_dir: Option<PathBuf> = "",
+        /// How often checkpoints are brought up to date.
+        pub checkpoint_interval: Duration = "1m" in "1s"..="1h",
         /// Copies of each partition of a topic that is made; empty for the broker's own default.
         pub replication_factor: Option<u16> = "" in "1"..="100",
         /// Whether topics that are missing are made at start. If not, a missing topic is an error.

@@ -19,21 +19,13 @@ use super::{
     connection::{open_immutable, open_reader},
     place::{FolderLock, Place},
 };
+use crate::transport::sqlite_file::is_of_the_disk;
 use scratch::Scratch;
-
-/// What SQLite says when the disk is the trouble, and not what lies on it.
-const OF_THE_DISK: [&str; 5] = [
-    "disk I/O error",
-    "database or disk is full",
-    "unable to open database file",
-    "attempt to write a readonly database",
-    "out of memory",
-];
 
 /// A file that is damaged, unless it only could not be read now.
 fn broken(place: &Place, problem: String) -> OpenError {
     let file = place.file.clone();
-    if OF_THE_DISK.iter().any(|of_the_disk| problem.contains(of_the_disk)) {
+    if is_of_the_disk(&problem) {
         let message = format!(
             "it can't be checked now: {problem}. Is the disk full, or read-only? Nothing is known to be wrong with the data"
         );

@@ -1,11 +1,12 @@
 //! Connections to the file: one that writes, and read-only ones.
 
-use std::{fmt::Write, path::Path};
+use std::path::Path;
 
-use diesel::{Connection, ConnectionError, SqliteConnection, connection::SimpleConnection};
+use diesel::{SqliteConnection, connection::SimpleConnection};
 use pandaflow::ports::StoreError;
 
 use super::EmbeddedConfig;
+use crate::transport::sqlite_file::establish;
 
 /// The name of the store in errors.
 pub(super) const STORE: &str = "embedded log";
@@ -61,20 +62,4 @@ fn read_only(file: &Path, mode: &str) -> Result<SqliteConnection, String> {
         .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA cache_size = -16384; PRAGMA query_only = ON;")
         .map_err(|error| error.to_string())?;
     Ok(connection)
-}
-
-fn establish(file: &Path, mode: &str) -> Result<SqliteConnection, ConnectionError> {
-    let mut uri = String::from("file:");
-    for byte in file.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'\\' | b':' => {
-                uri.push(char::from(*byte));
-            }
-            _ => {
-                let _ = write!(uri, "%{byte:02x}");
-            }
-        }
-    }
-    let _ = write!(uri, "?{mode}");
-    SqliteConnection::establish(&uri)
 }

@@ -1,7 +1,6 @@
 //! What a new owner of a partition finds: how far its group has come, its ledger, its state.
 
 use std::{
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -12,19 +11,18 @@ use pandaflow::{
     ports::{Applied, FailedAttempts, StoreError},
 };
 use rdkafka::{
-    Message, TopicPartitionList, topic_partition_list::Offset as Committed,
+    TopicPartitionList, topic_partition_list::Offset as Committed,
     topic_partition_list::TopicPartitionListElem,
 };
 
 use super::{
-    changelog::{self, APPLIED, Table},
+    changelog::Table,
     commit_note::{Tally, read_ranges},
     core::Core,
-    failure::{failed, store_error},
+    failure::failed,
     in_database,
-    log_reader::read_to_end,
     log_span::{LogSpan, Reach},
-    record::header,
+    restore::restore,
     topics::number,
 };
 
@@ -145,7 +143,7 @@ pub(super) enum Purpose {
 
 impl Search {
     /// The partition with the highest number, and one more.
-    fn most(&self) -> u32 {
+    pub(super) fn most(&self) -> u32 {
         self.partitions.iter().map(|partition| partition.0 + 1).max().unwrap_or(0)
     }
 }
@@ -200,22 +198,6 @@ fn find(
     Ok(all)
 }
 
-/// What is in the changelog of these partitions. Blocks.
-pub(super) fn restore(core: &Core, search: &Search) -> Result<BTreeMap<Partition, Table>, StoreError> {
-    let changelog = core.names.changelog(&search.group);
-    let kept = core.topics.partitions_for(&changelog, search.most())?.unwrap_or(0);
-    let partitions = search.partitions.iter().filter(|partition| partition.0 < kept);
-    let from: Vec<(u32, i64)> = partitions.map(|partition| (partition.0, 0)).collect();
-    let mut tables: BTreeMap<Partition, Table> = BTreeMap::new();
-    read_changelog(core, &changelog, &from, &*search.wanted, |partition, entry| {
-        tables.entry(partition).or_default().take_in(entry);
-    })?;
-    if !(search.wanted)() {
-        return Err(store_error("nobody waits any more for what was looked up"));
-    }
-    Ok(tables)
-}
-
 /// What the group has committed of these partitions, without its state. Blocks.
 pub(super) fn look(
     core: &Core,
@@ -265,28 +247,6 @@ pub(super) fn look(
         });
     }
     Ok(found)
-}
-
-/// Reads partitions of a changelog, as long as that is wanted. Blocks.
-pub(super) fn read_changelog(
-    core: &Core,
-    changelog: &TopicName,
-    from: &[(u32, i64)],
-    wanted: &dyn Fn() -> bool,
-    mut each: impl FnMut(Partition, changelog::Entry),
-) -> Result<(), StoreError> {
-    read_to_end(core, changelog, from, wanted, |message| {
-        let value = message.payload().map(bytes::Bytes::copy_from_slice);
-        let applied = header(message, APPLIED);
-        match message.key().and_then(|key| changelog::read(key, value, applied)) {
-            Some(entry) => each(Partition(u32::try_from(message.partition()).unwrap_or(0)), entry),
-            None => log::warn!(
-                "kafka: {changelog}[{}]@{} is no record that this program knows: a newer one wrote it, or somebody else",
-                message.partition(),
-                message.offset()
-            ),
-        }
-    })
 }
 
 fn progress_of(

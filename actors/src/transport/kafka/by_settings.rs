@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use pandaflow::{ports::DedupStore, settings::Settings};
 
-use super::{GroupProtocol, KafkaConfig};
-use crate::broker::{BrokerError, client_properties};
+use super::{CheckpointConfig, GroupProtocol, KafkaConfig};
+use crate::{
+    broker::{BrokerError, client_properties},
+    environment::checkpoint_folder,
+};
 
 impl KafkaConfig {
     /// What the KAFKA settings say, with ids kept in this store; the rest by default.
@@ -35,6 +38,7 @@ impl KafkaConfig {
             guarantee: kafka.guarantee,
             commit_interval: kafka.commit_interval,
             transaction_timeout: kafka.transaction_timeout,
+            checkpoints: checkpoints(settings)?,
             replication: kafka.replication_factor.map_or(-1, i32::from),
             // How the brokers are reached, and what all clients take.
             properties: client_properties(settings)?,
@@ -43,6 +47,16 @@ impl KafkaConfig {
             ..config
         })
     }
+}
+
+/// Where checkpoints are kept, which has to be a folder that can be written.
+fn checkpoints(settings: &Settings) -> Result<Option<CheckpointConfig>, BrokerError> {
+    let folder = checkpoint_folder(settings).map_err(|error| {
+        let (setting, what) = (error.setting, error.what);
+        BrokerError::Reach { setting, what }
+    })?;
+    let interval = settings.kafka.checkpoint_interval;
+    Ok(folder.map(|folder| CheckpointConfig { folder, interval }))
 }
 
 #[cfg(test)]
@@ -76,6 +90,7 @@ mod tests {
 
     #[test]
     fn the_settings_reach_the_clients_that_they_are_for() {
+        let folder = tempfile::tempdir().unwrap();
         let variables = [
             ("KAFKA__BOOTSTRAP_SERVERS", "a:1"),
             ("KAFKA__SESSION_TIMEOUT", "12s"),
@@ -93,6 +108,8 @@ mod tests {
             ("KAFKA__GUARANTEE", "exactly-once"),
             ("KAFKA__COMMIT_INTERVAL", "20ms"),
             ("KAFKA__TRANSACTION_TIMEOUT", "7s"),
+            ("KAFKA__CHECKPOINT_DIR", folder.path().to_str().unwrap()),
+            ("KAFKA__CHECKPOINT_INTERVAL", "5s"),
         ];
         let settings = Settings::load(variables, "").unwrap();
         let dedup = MemoryTransport::new(Arc::new(SystemClock)).dedup();
@@ -122,6 +139,9 @@ mod tests {
         assert_eq!(config.drain, Duration::from_secs(20));
         assert_eq!(config.guarantee, pandaflow::Guarantee::ExactlyOnce);
         assert_eq!(config.commit_interval, Duration::from_millis(20));
+        let checkpoints =
+            CheckpointConfig { interval: Duration::from_secs(5), ..CheckpointConfig::new(folder.path()) };
+        assert_eq!(config.checkpoints, Some(checkpoints));
         let transactional = config.transactional("me");
         for (name, value) in [
             ("transactional.id", "me"),

@@ -180,6 +180,20 @@ impl Table {
         }
     }
 
+    /// Takes in the record that stands for a key in a checkpoint. `overwritten`: a late record of an earlier owner follows it
+    /// in the log.
+    pub(super) fn restore(&mut self, entry: Entry, overwritten: bool) {
+        if let Entry::State(key, _) = &entry
+            && overwritten
+        {
+            let key = key.clone();
+            self.take_in(entry);
+            self.overwritten.insert(key);
+        } else {
+            self.take_in(entry);
+        }
+    }
+
     /// Whether the log says the same as the table.
     pub(super) fn is_right(&self) -> bool {
         self.overwritten.is_empty() && self.outdated.is_empty()

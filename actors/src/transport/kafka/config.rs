@@ -8,7 +8,7 @@ use pandaflow::{
 };
 use rdkafka::ClientConfig;
 
-use super::failure::store_error;
+use super::{checkpoint::CheckpointConfig, failure::store_error};
 use crate::transport::settlement_database::SettlementDatabase;
 
 /// Bytes that a dead letter has for what happened.
@@ -66,6 +66,9 @@ pub struct KafkaConfig {
     pub commit_interval: Duration,
     /// Exactly-once: how long a transaction may take before the broker ends it. Default: 10 s.
     pub transaction_timeout: Duration,
+    /// Where what changelogs and tables add up to is kept on this machine, so that a process that starts again reads only what
+    /// came since. Default: nowhere.
+    pub checkpoints: Option<CheckpointConfig>,
     /// Copies of the topics that are made; -1 is the broker's default. Default: -1.
     pub replication: i32,
     /// Properties of librdkafka that are passed through as they are, over all that is set here.
@@ -119,6 +122,7 @@ impl KafkaConfig {
             guarantee: Guarantee::AtLeastOnce,
             commit_interval: Duration::from_millis(100),
             transaction_timeout: Duration::from_secs(10),
+            checkpoints: None,
             replication: -1,
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! What all ports of a Kafka transport share.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +19,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     background::Background,
+    checkpoint::{Checkpoints, Counts, Kind},
     config::KafkaConfig,
     gaps::Gaps,
     names::Names,
@@ -34,6 +35,8 @@ use super::{
 const CHANGELOG_LAG: Duration = Duration::ZERO;
 /// How long the end waits for what is in the outbox to be published.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
+/// How long the end waits for checkpoints to be brought up to date.
+const LAST_CHECKPOINTS: Duration = Duration::from_secs(5);
 /// How long dead letters are kept: two weeks, so that somebody sees them after a holiday.
 const DEAD_LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -44,6 +47,9 @@ pub(super) struct Core {
     pub(super) topics: Topics,
     pub(super) producer: Producer,
     pub(super) owners: Owners,
+    pub(super) checkpoints: Option<Checkpoints>,
+    /// What was read to bring back state and tables.
+    pub(super) restored: Counts,
     pub(super) gaps: Gaps,
     /// Records that the broker has refused for good.
     pub(super) unfit: Unfit,
@@ -71,6 +77,8 @@ impl Core {
             topics: Topics::new(&config, names.clone())?,
             producer: Producer::new(config.producer())?,
             owners: Owners::default(),
+            checkpoints: config.checkpoints.clone().map(Checkpoints::new),
+            restored: Counts::default(),
             gaps: Gaps::default(),
             unfit: Unfit::default(),
             closed: Arc::default(),
@@ -87,7 +95,24 @@ impl Core {
             let relay = core.background.spawn(relay::run(Arc::downgrade(&core), database));
             *core.relay.lock().unwrap_or_else(PoisonError::into_inner) = Some(relay);
         }
+        if let Some(checkpoints) = &core.checkpoints {
+            checkpoints.start(Arc::downgrade(&core))?;
+        }
         Ok(core)
+    }
+
+    /// What lies on the broker and is kept in memory here: changelogs of partitions that are owned, tables that are followed.
+    pub(super) fn kept(&self) -> BTreeMap<(TopicName, u32), Kind> {
+        let tables = self.checkpoints.iter().flat_map(Checkpoints::followed);
+        let mut kept: BTreeMap<_, _> = tables.map(|place| (place, Kind::Table)).collect();
+        if self.config.settle_in.is_none() {
+            let owned = self.owners.held().into_iter();
+            kept.extend(
+                owned
+                    .map(|(group, partition)| ((self.names.changelog(&group), partition.0), Kind::Changelog)),
+            );
+        }
+        kept
     }
 
     /// The client of a group that is no member of it; made on first use.
@@ -190,6 +215,20 @@ impl Core {
         }
     }
 
+    /// Checkpoints are brought up to date, if that can be done soon.
+    async fn end_checkpoints(self: &Arc<Self>) {
+        let core = Arc::clone(self);
+        let ended = self.background.ask(move || {
+            core.checkpoints.iter().for_each(|checkpoints| checkpoints.stop(LAST_CHECKPOINTS));
+            Ok(())
+        });
+        if self.checkpoints.is_some()
+            && let Err(error) = ended.await
+        {
+            log::warn!("kafka: closing: {error}");
+        }
+    }
+
     /// Leaves all groups, lets what was handed over become real, and stops.
     pub(super) async fn close(self: &Arc<Self>) {
         let subscriptions =
@@ -204,12 +243,13 @@ impl Core {
     }
 
     /// Ends owners and clients. None of them waits longer for an answer than one takes from a broker that is there.
-    async fn end_all(&self) {
+    async fn end_all(self: &Arc<Self>) {
         let patience = self.config.request_timeout;
         if tokio::time::timeout(patience, self.owners.end_all()).await.is_err() {
             log::warn!("kafka: closing: owners still have something under way after {patience:?}");
         }
         self.end_relay().await;
+        self.end_checkpoints().await;
         self.closed.store(true, Ordering::Release);
         let outsiders = std::mem::take(&mut *self.outsiders.lock().unwrap_or_else(PoisonError::into_inner));
         let publishing = std::mem::take(&mut *self.publishing.lock().unwrap_or_else(PoisonError::into_inner));

@@ -13,12 +13,13 @@ use rdkafka::TopicPartitionList;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
-    acquire::{Found, Purpose, Search, look, restore},
+    acquire::{Found, Purpose, Search, look},
     commit_note::write_ranges,
     core::Core,
     desk::{Entry, Request},
     lag,
     owners::Life,
+    restore::restore,
     topics::number,
 };
 use crate::transport::settlement_database::{Acquisition, SettlementDatabase};

@@ -32,16 +32,38 @@ pub(super) fn read_to_end(
     topic: &TopicName,
     from: &[(u32, i64)],
     wanted: &dyn Fn() -> bool,
+    each: impl FnMut(&BorrowedMessage<'_>),
+) -> Result<(), StoreError> {
+    let mut stretches = Vec::with_capacity(from.len());
+    for (partition, offset) in from {
+        let (first, end) = core.topics.settled_ends(topic, *partition)?;
+        stretches.push(Stretch { partition: *partition, from: first.max(*offset), end });
+    }
+    read_stretches(core, topic, &stretches, wanted, each)
+}
+
+/// A part of a partition's log.
+pub(super) struct Stretch {
+    pub(super) partition: u32,
+    pub(super) from: i64,
+    /// Where it could be read to just now.
+    pub(super) end: i64,
+}
+
+/// As [`read_to_end`], with what was found out of the ends.
+pub(super) fn read_stretches(
+    core: &Core,
+    topic: &TopicName,
+    stretches: &[Stretch],
+    wanted: &dyn Fn() -> bool,
     mut each: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<(), StoreError> {
     let (mut left, mut list) = (BTreeMap::new(), TopicPartitionList::new());
     let name = core.names.topic(topic);
-    for (partition, offset) in from {
-        let (first, end) = core.topics.settled_ends(topic, *partition)?;
-        let next = first.max(*offset);
-        if next < end {
-            left.insert(number(*partition), Left { next, end, sure: false });
-            list.add_partition_offset(&name, number(*partition), Offset::Offset(next))
+    for Stretch { partition, from, end } in stretches {
+        if from < end {
+            left.insert(number(*partition), Left { next: *from, end: *end, sure: false });
+            list.add_partition_offset(&name, number(*partition), Offset::Offset(*from))
                 .map_err(failed("reading a topic"))?;
         }
     }

@@ -159,6 +159,14 @@ impl Owners {
         self.places().seats.get(&(group.clone(), partition)).cloned()
     }
 
+    /// The partitions that have owners here, or owners that still have something under way.
+    pub(super) fn held(&self) -> BTreeSet<(Group, Partition)> {
+        let places = self.places();
+        let ending =
+            places.ending.iter().filter(|(_, ends)| ends.iter().any(|end| end.has_changed().is_ok()));
+        places.seats.keys().chain(ending.map(|(place, _)| place)).cloned().collect()
+    }
+
     /// An epoch above all that this process, the clock and the group know of.
     pub(super) fn next_epoch(&self, above: u64) -> Epoch {
         let now = u64::try_from(SystemClock.now().0).unwrap_or(0).saturating_mul(1000);

@@ -9,7 +9,7 @@ use pandaflow::{
     ports::{StateStore, StoreError},
 };
 
-use super::{acquire::read_changelog, changelog::Table, core::Core};
+use super::{changelog::Table, core::Core, restore::read_changelog};
 
 /// [`StateStore`] on Kafka.
 pub(super) struct KafkaStates(pub(super) Arc<Core>);

@@ -14,7 +14,7 @@ use pandaflow::{
 };
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     consumer::Consumer,
     error::{IsError, KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
@@ -173,6 +173,21 @@ impl Topics {
         // Also without all leaders: a partition that has none holds up those alone who need it.
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), partitions);
         Ok(Some(There { partitions, led }))
+    }
+
+    /// How long compaction keeps a removal (a record without a value) of a topic.
+    pub(super) async fn removals_kept(&self, topic: &TopicName) -> Result<Duration, StoreError> {
+        const SETTING: &str = "delete.retention.ms";
+        let (name, options) =
+            (self.names.topic(topic), AdminOptions::new().request_timeout(Some(self.timeout)));
+        let what = format!("asking for {SETTING} of topic {topic}");
+        let asked = [ResourceSpecifier::Topic(&name)];
+        let mut answer = self.admin.describe_configs(&asked, &options).await.map_err(failed(&what))?;
+        let told = answer.pop().ok_or_else(|| store_error(format!("{what}: there is no answer")))?;
+        let told = told.map_err(|code| store_error(format!("{what}: {code}")))?;
+        let millis = told.get(SETTING).and_then(|entry| entry.value.as_deref()?.parse().ok());
+        let millis = millis.ok_or_else(|| store_error(format!("{what}: the broker does not tell it")))?;
+        Ok(Duration::from_millis(millis))
     }
 
     /// All topics of ours with their partitions. Blocks.

@@ -26,8 +26,9 @@ use pandaflow::{
     Group, Outgoing, Partition, TopicName,
     policy::ledger::Ledger,
     ports::{
-        Acquired, DeadLetterStore, DedupStore, Lag, Owner, Settlement, SettlementStore, Source, StateChange,
-        StateStore, StoreError, TableSource, TopicToCreate, Transaction, Transactions, Transport, Unsettled,
+        Acquired, DeadLetterStore, DedupStore, Lag, Owner, Restored, Settlement, SettlementStore, Source,
+        StateChange, StateStore, StoreError, TableSource, TopicToCreate, Transaction, Transactions,
+        Transport, Unsettled,
     },
 };
 
@@ -160,6 +161,10 @@ impl Transport for MirroringTransport {
 
     fn unpublished(&self) -> BoxFuture<'static, Result<Option<u64>, StoreError>> {
         self.0.transport.unpublished()
+    }
+
+    fn restored(&self) -> Restored {
+        self.0.transport.restored()
     }
 
     /// What has been settled is written, unless Redis is down.
