@@ -13,7 +13,7 @@ mod admin;
 #[path = "kafka_support/gate.rs"]
 mod gate;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use pandaflow::{
@@ -326,4 +326,26 @@ async fn a_look_up_that_is_out_of_date_ends_no_owner() {
     }
     joined.finish().await;
     member.finish().await;
+}
+
+/// One owner of a lot has let go, another one has not: whoever closes then waits for that one, and not for the first until the end of its
+/// time.
+#[tokio::test]
+async fn a_member_that_closes_while_a_lot_is_given_back_waits_for_who_has_not_let_go() {
+    let Some(broker) = support::broker() else { return };
+    let mut config = support::config(&broker);
+    config.session = (Duration::from_secs(10), Duration::from_millis(300));
+    let (stage, other) = (process(&config), process(&config));
+    let topic = stage.topic("paper.in", 4).await;
+    let mut member = stage.subscribe("g", &[&topic]);
+    assert_eq!(member.assigned(4).await.len(), 4);
+    let joins = other.subscribe("g", &[&topic]);
+    let (first, second) = (member.next().await, member.next().await);
+    drop(first);
+    let closed = member.subscription().close();
+    let rest = [second, member.next().await, member.next().await];
+    assert!(rest.iter().all(|notice| matches!(notice, Notice::Revoked { .. })), "everything is given back");
+    drop(rest);
+    tokio::time::timeout(config.drain / 2, closed).await.expect("nobody drains any more");
+    assert!(joins.finish().await.is_empty());
 }

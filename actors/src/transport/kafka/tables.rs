@@ -180,7 +180,7 @@ impl Follower {
                     heard = Instant::now();
                     self.complained = None;
                     self.records += 1;
-                    table.take_in(record_of(&self.topic, &message));
+                    table.take_in(record_of(&self.topic, &message, bytes::Bytes::copy_from_slice));
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     heard = Instant::now();

@@ -87,7 +87,7 @@ fn written(message: &BorrowedMessage<'_>) -> i64 {
 impl Kind {
     /// Takes a record of the log apart.
     pub(super) fn take(self, topic: &TopicName, message: &BorrowedMessage<'_>) -> Taken {
-        let record = record_of(topic, message);
+        let record = record_of(topic, message, Bytes::copy_from_slice);
         let Some(key) = record.key else { return Taken::Nothing };
         let row = Row {
             key,
