@@ -2,7 +2,7 @@
 
 use super::{
     admin::Admin,
-    machine::{CHANGELOG, key, removal, states, with_500_states},
+    machine::{CHANGELOG, Machine, key, removal, states, with_500_states},
     raw_log::OpenTransaction,
 };
 
@@ -32,8 +32,11 @@ async fn a_changelog_that_was_made_anew_is_read_from_its_beginning() {
 
 #[tokio::test]
 async fn what_retention_has_taken_from_the_log_is_gone_with_a_checkpoint_as_well() {
-    let Some(machine) = with_500_states().await else { return };
-    Admin::new(&machine.broker, &machine.plain.prefix).delete_records(CHANGELOG, 100).await;
+    let Some(machine) = Machine::new() else { return };
+    let admin = Admin::new(&machine.broker, &machine.plain.prefix);
+    admin.make(CHANGELOG, 1, &[("cleanup.policy", "compact,delete")]).await;
+    machine.settle_500_states().await;
+    admin.delete_records(CHANGELOG, 100).await;
     let process = machine.process();
     process.acquire().await;
     assert_eq!(process.read(), (400, 0));

@@ -71,6 +71,16 @@ impl Machine {
         self.folder.path().join(self.on_broker(topic)).join(format!("{partition}.db"))
     }
 
+    /// In one life.
+    pub(crate) async fn settle_500_states(&self) {
+        let process = self.process();
+        process.stage.topic("paper.in", 1).await;
+        let owner = process.acquire().await;
+        process.settle(&owner, states(0..500, "first")).await;
+        process.end().await;
+        assert!(self.file(CHANGELOG, 0).is_file(), "a checkpoint was written");
+    }
+
     /// The group's state as the log alone has it.
     pub(crate) async fn truth(&self) -> BTreeMap<Bytes, Bytes> {
         let process = self.elsewhere();
@@ -145,12 +155,7 @@ pub(crate) fn removal(number: u64) -> StateChange {
 /// A machine on which 500 states were settled in a life that has ended.
 pub(crate) async fn with_500_states() -> Option<Machine> {
     let machine = Machine::new()?;
-    let process = machine.process();
-    process.stage.topic("paper.in", 1).await;
-    let owner = process.acquire().await;
-    process.settle(&owner, states(0..500, "first")).await;
-    process.end().await;
-    assert!(machine.file(CHANGELOG, 0).is_file(), "a checkpoint was written");
+    machine.settle_500_states().await;
     Some(machine)
 }
 

@@ -104,7 +104,7 @@ async fn lives_with_and_without_checkpoints_find_the_same() {
     let seed = u64::from(std::process::id());
     let mut chance = Chance(seed);
     let mut from_checkpoints = 0;
-    for life in 0..12 {
+    for life in 0..8 {
         let with_folder = chance.below(3) > 0;
         let process = if with_folder { machine.process() } else { machine.elsewhere() };
         live(&process, &machine, &mut chance, life).await;

@@ -1,4 +1,5 @@
 //! Child processes that a test starts to kill or to stop them.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::process::{Child, Command, Stdio};
 

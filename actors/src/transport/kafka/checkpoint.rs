@@ -74,12 +74,17 @@ impl Counts {
     }
 }
 
+/// A topic's partition.
+pub(super) type Spot = (TopicName, u32);
+
 /// The checkpoints of a transport.
 pub(super) struct Checkpoints {
     config: CheckpointConfig,
     keeper: Keeper,
     /// Tables that are followed here, as long as somebody looks at them.
     tables: Mutex<Vec<Followed>>,
+    /// What has been kept since the keeper looked last, also if that is over by now.
+    noted: Mutex<BTreeMap<Spot, Kind>>,
     /// What was told of a file last: once is enough.
     told: Mutex<HashMap<PathBuf, String>>,
 }
@@ -101,7 +106,13 @@ pub(super) struct Sound {
 
 impl Checkpoints {
     pub(super) fn new(config: CheckpointConfig) -> Self {
-        Self { config, keeper: Keeper::default(), tables: Mutex::default(), told: Mutex::default() }
+        Self {
+            config,
+            keeper: Keeper::default(),
+            tables: Mutex::default(),
+            noted: Mutex::default(),
+            told: Mutex::default(),
+        }
     }
 
     /// Starts to keep them up to date, as long as the core is there.
@@ -117,8 +128,19 @@ impl Checkpoints {
     /// A table is followed from here on.
     pub(super) fn follow(&self, topic: &TopicName, partitions: u32, view: Weak<dyn TableView>) {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..partitions).for_each(|partition| self.note((topic.clone(), partition), Kind::Table));
         tables.retain(|known| known.view.strong_count() > 0);
         tables.push(Followed { topic: topic.clone(), partitions, view });
+    }
+
+    /// A partition is kept from here on.
+    pub(super) fn note(&self, spot: Spot, kind: Kind) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(spot, kind);
+    }
+
+    /// What has been noted since this was asked last.
+    fn noted(&self) -> BTreeMap<Spot, Kind> {
+        std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The partitions of tables that somebody looks at.

@@ -101,6 +101,15 @@ impl Core {
         Ok(core)
     }
 
+    /// A partition of a group has an owner here from now on.
+    pub(super) fn has_begun(&self, group: &Group, partition: Partition) {
+        if let Some(checkpoints) = &self.checkpoints
+            && self.config.settle_in.is_none()
+        {
+            checkpoints.note((self.names.changelog(group), partition.0), Kind::Changelog);
+        }
+    }
+
     /// What lies on the broker and is kept in memory here: changelogs of partitions that are owned, tables that are followed.
     pub(super) fn kept(&self) -> BTreeMap<(TopicName, u32), Kind> {
         let tables = self.checkpoints.iter().flat_map(Checkpoints::followed);

@@ -214,6 +214,7 @@ impl Owners {
         places.put_aside(&place);
         places.seats.insert(place, Arc::new(Seat { life, jobs, ended }));
         drop(places);
+        core.has_begun(group, partition);
         Acquired { owner, progress, ledger, attempts, applied }
     }
 

@@ -13,7 +13,7 @@ use std::{
 use pandaflow::{TopicName, ports::StoreError};
 
 use super::{
-    Kind,
+    Checkpoints, Kind, Spot,
     advance::{Haste, Round, advance},
 };
 use crate::transport::kafka::{core::Core, failure::store_error};
@@ -63,9 +63,6 @@ impl Keeper {
     }
 }
 
-/// A topic's partition.
-type Spot = (TopicName, u32);
-
 struct Watched {
     kind: Kind,
     /// When it is looked at next.
@@ -84,7 +81,10 @@ impl Rounds {
         loop {
             let ends = stopped.recv_timeout(LOOK.min(self.interval)) != Err(RecvTimeoutError::Timeout);
             let Some(core) = self.core.upgrade() else { return };
-            let due = self.due(&core.kept(), Instant::now(), ends);
+            // What is kept is asked first: what is noted after that is looked at next time.
+            let kept = core.kept();
+            let noted = core.checkpoints.as_ref().map(Checkpoints::noted).unwrap_or_default();
+            let due = self.due(noted, &kept, Instant::now(), ends);
             for ((topic, kind), partitions) in due {
                 let deadline = Arc::clone(&self.deadline);
                 let wanted = move || {
@@ -105,13 +105,14 @@ impl Rounds {
     /// What is to be looked at, by topic. What is not kept any more is so for the last time.
     fn due(
         &mut self,
+        noted: BTreeMap<Spot, Kind>,
         kept: &BTreeMap<Spot, Kind>,
         now: Instant,
         ends: bool,
     ) -> BTreeMap<(TopicName, Kind), BTreeMap<u32, Haste>> {
         let mut due: BTreeMap<_, BTreeMap<u32, Haste>> = BTreeMap::new();
-        for (spot, kind) in kept {
-            self.watched.entry(spot.clone()).or_insert(Watched { kind: *kind, next: now });
+        for (spot, kind) in noted {
+            self.watched.entry(spot).or_insert(Watched { kind, next: now });
         }
         self.watched.retain(|(topic, partition), watched| {
             let goes = ends || !kept.contains_key(&(topic.clone(), *partition));
@@ -140,18 +141,19 @@ mod tests {
             partitions.iter().map(|partition| ((topic.clone(), *partition), Kind::Changelog)).collect()
         };
         let begin = Instant::now();
-        let mut due = |partitions: &[u32], seconds, ends| {
+        let mut due = |noted: &[u32], partitions: &[u32], seconds, ends| {
             let now = begin + Duration::from_secs(seconds);
-            let due = rounds.due(&kept(partitions), now, ends);
+            let due = rounds.due(kept(noted), &kept(partitions), now, ends);
             due.into_values().flatten().collect::<Vec<_>>()
         };
-        assert_eq!(due(&[0], 0, false), [(0, Haste::Now)]);
-        assert_eq!(due(&[0, 1], 1, false), [(1, Haste::Now)]);
-        assert_eq!(due(&[0, 1], 59, false), []);
-        assert_eq!(due(&[0, 1], 60, false), [(0, Haste::Now)]);
-        assert_eq!(due(&[0], 60, false), [(1, Haste::LastTime)]);
-        assert_eq!(due(&[0], 61, false), []);
-        assert_eq!(due(&[], 62, true), [(0, Haste::LastTime)]);
-        assert_eq!(due(&[], 200, true), []);
+        assert_eq!(due(&[0], &[0], 0, false), [(0, Haste::Now)]);
+        assert_eq!(due(&[1], &[0, 1], 1, false), [(1, Haste::Now)]);
+        assert_eq!(due(&[], &[0, 1], 59, false), []);
+        assert_eq!(due(&[], &[0, 1], 60, false), [(0, Haste::Now)]);
+        assert_eq!(due(&[], &[0], 60, false), [(1, Haste::LastTime)]);
+        assert_eq!(due(&[], &[0], 61, false), []);
+        assert_eq!(due(&[2], &[0], 61, false), [(2, Haste::LastTime)], "it came and went");
+        assert_eq!(due(&[], &[0], 62, true), [(0, Haste::LastTime)]);
+        assert_eq!(due(&[], &[], 200, true), []);
     }
 }
