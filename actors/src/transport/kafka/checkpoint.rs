@@ -128,9 +128,10 @@ impl Checkpoints {
     /// A table is followed from here on.
     pub(super) fn follow(&self, topic: &TopicName, partitions: u32, view: Weak<dyn TableView>) {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        (0..partitions).for_each(|partition| self.note((topic.clone(), partition), Kind::Table));
         tables.retain(|known| known.view.strong_count() > 0);
         tables.push(Followed { topic: topic.clone(), partitions, view });
+        drop(tables);
+        (0..partitions).for_each(|partition| self.note((topic.clone(), partition), Kind::Table));
     }
 
     /// A partition is kept from here on.

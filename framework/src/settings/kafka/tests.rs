@@ -28,6 +28,7 @@ fn the_defaults_are_those_of_a_broker_on_this_machine() {
     assert_eq!(kafka.guarantee, Guarantee::AtLeastOnce);
     let times = (kafka.commit_interval, kafka.transaction_timeout);
     assert_eq!(times, (Duration::from_millis(100), Duration::from_secs(10)));
+    assert_eq!((kafka.checkpoint_dir, kafka.checkpoint_interval), (None, Duration::from_secs(60)));
     assert_eq!((kafka.security_protocol, kafka.sasl_mechanism), (SecurityProtocol::Plaintext, None));
 }
 

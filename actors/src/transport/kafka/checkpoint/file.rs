@@ -1,19 +1,19 @@
 //! A checkpoint's file: the mark, and one row for each key. Rows and mark change in one transaction, and the mark has a sum of all
 //! rows, so that a file is whole or known not to be.
 
+mod change;
 mod rows;
 mod schema;
 
-use std::{fs::File, io, time::Duration};
+use std::{fs::File, io};
 
 use diesel::{SqliteConnection, connection::SimpleConnection, prelude::*, sql_query, sql_types::BigInt};
 
-use self::rows::{MarkRow, RecordRow};
-use super::{
-    mark::Mark,
-    place::Place,
-    row::{Merged, Row, merge},
+use self::{
+    change::{Total, is_worth_tidying, put, tidy},
+    rows::{MarkRow, RecordRow},
 };
+use super::{mark::Mark, place::Place, row::Row};
 use crate::transport::sqlite_file::{establish, is_of_the_disk};
 
 /// "pfcp": what SQLite keeps in the file's header as the program that made it.
@@ -175,7 +175,7 @@ impl Opened {
         Ok(Some(stored))
     }
 
-    /// Reads all rows, in the order of their keys' first writing. If it fails, what was told by then is to be forgotten.
+    /// Reads all rows, in any order. If it fails, what was told by then is to be forgotten.
     pub(super) fn load(&mut self, stored: &Stored, mut each: impl FnMut(Row)) -> Result<(), FileError> {
         let query = schema::records::table.select(RecordRow::as_select());
         let (mut rows, mut sum) = (0_i64, 0_i64);
@@ -204,102 +204,25 @@ impl Opened {
         }
         let (topic, partition) = (self.topic.clone(), self.partition);
         self.connection.immediate_transaction(|connection| {
-            let mut total = Total::default();
-            match stored {
-                Some(stored) => (total.rows, total.sum) = (stored.rows, stored.sum),
-                None => connection.batch_execute(&format!(
+            let mut total = stored.map_or_else(Total::default, |stored| Total::of(&stored));
+            if stored.is_none() {
+                connection.batch_execute(&format!(
                     "{} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};",
                     schema::CREATE
-                ))?,
+                ))?;
             }
             rows.into_iter().try_for_each(|row| put(connection, row, &mut total))?;
-            if stored.is_none_or(|stored| is_worth_tidying(stored.tidied, change.tidy)) {
+            let mut tidied = stored.map_or(change.tidy, |stored| stored.tidied);
+            if is_worth_tidying(tidied, change.tidy) {
                 tidy(connection, change.tidy, &mut total)?;
-                total.tidied = Some(change.tidy);
+                tidied = change.tidy;
             }
-            let tidied = total.tidied.or(stored.map(|stored| stored.tidied)).unwrap_or(change.tidy);
             let stored = Stored { mark: change.mark, rows: total.rows, sum: total.sum, tidied };
             let mark = MarkRow::of(&topic, partition, &stored);
             diesel::replace_into(schema::mark::table).values(&mark).execute(connection)?;
             Ok(())
         })
     }
-}
-
-/// What rows add up to.
-#[derive(Default)]
-struct Total {
-    rows: i64,
-    sum: i64,
-    tidied: Option<(i64, i64)>,
-}
-
-impl Total {
-    fn with(&mut self, crc: i64) {
-        self.rows += 1;
-        self.sum = self.sum.wrapping_add(crc);
-    }
-
-    fn without(&mut self, crc: i64) {
-        self.rows -= 1;
-        self.sum = self.sum.wrapping_sub(crc);
-    }
-}
-
-fn put(connection: &mut SqliteConnection, row: Row, total: &mut Total) -> Result<(), FileError> {
-    use schema::records::dsl::{crc, key, overwritten, records};
-    let known = records.filter(key.eq(&row.key[..])).select(RecordRow::as_select());
-    let known: Option<RecordRow> = known.first(connection).optional()?;
-    let name = row.key.clone();
-    let before = known.as_ref().map(|known| known.epoch.cast_unsigned());
-    match merge(before, row) {
-        Merged::CoveredUp => {
-            let Some(known) = known else { return Ok(()) };
-            total.without(known.crc);
-            let known = known.covered_up().ok_or_else(|| FileError::Damaged(NOT_AS_WRITTEN.into()))?;
-            total.with(known.crc);
-            let covered = (overwritten.eq(true), crc.eq(known.crc));
-            diesel::update(records.filter(key.eq(&name[..]))).set(covered).execute(connection)?;
-        }
-        Merged::Ended => {
-            if let Some(known) = known {
-                total.without(known.crc);
-                diesel::delete(records.filter(key.eq(&name[..]))).execute(connection)?;
-            }
-        }
-        Merged::Replaced(row) => {
-            if let Some(known) = known {
-                total.without(known.crc);
-            }
-            let row = RecordRow::of(row);
-            total.with(row.crc);
-            diesel::replace_into(records).values(&row).execute(connection)?;
-        }
-    }
-    Ok(())
-}
-
-/// It takes a look at all rows: once an hour is enough, or when the log begins elsewhere.
-fn is_worth_tidying(before: (i64, i64), now: (i64, i64)) -> bool {
-    const HOUR: i64 = Duration::from_secs(3600).as_millis() as i64;
-    now.0 - before.0 >= HOUR || now.1 > before.1
-}
-
-fn tidy(
-    connection: &mut SqliteConnection,
-    (written, first): (i64, i64),
-    total: &mut Total,
-) -> Result<(), FileError> {
-    use schema::records::dsl::{crc, off, overwritten, records, value, written_ms};
-    let removed = value.is_null().and(written_ms.lt(written));
-    let gone = removed.or(off.lt(first)).and(overwritten.eq(false));
-    let sums: Vec<i64> = records.filter(gone).select(crc).load(connection)?;
-    if sums.is_empty() {
-        return Ok(());
-    }
-    sums.into_iter().for_each(|sum| total.without(sum));
-    diesel::delete(records.filter(gone)).execute(connection)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A file has what was written last, or says that it has not.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use bytes::Bytes;
 use pandaflow::Timestamp;
@@ -8,6 +8,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::transport::kafka::checkpoint::mark::Witness;
+use crate::transport::kafka::checkpoint::row::{Merged, merge};
 
 const TOPIC: &str = "t-g.changelog";
 
