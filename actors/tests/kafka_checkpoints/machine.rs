@@ -43,13 +43,14 @@ impl Machine {
 
     /// Settings of processes that share the folder. They write when they begin and when they end.
     pub(crate) fn config(&self) -> KafkaConfig {
-        let checkpoints = CheckpointConfig::new(self.folder.path());
-        KafkaConfig { checkpoints: Some(checkpoints), ..self.plain.clone() }
+        self.config_every(Duration::from_secs(60))
     }
 
     /// Settings of processes that write so often.
     pub(crate) fn config_every(&self, interval: Duration) -> KafkaConfig {
-        let checkpoints = CheckpointConfig { interval, ..CheckpointConfig::new(self.folder.path()) };
+        // However slow the disk is.
+        let at_end = Duration::from_secs(60);
+        let checkpoints = CheckpointConfig { interval, at_end, ..CheckpointConfig::new(self.folder.path()) };
         KafkaConfig { checkpoints: Some(checkpoints), ..self.plain.clone() }
     }
 

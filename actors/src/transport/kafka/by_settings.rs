@@ -56,7 +56,7 @@ fn checkpoints(settings: &Settings) -> Result<Option<CheckpointConfig>, BrokerEr
         BrokerError::Reach { setting, what }
     })?;
     let interval = settings.kafka.checkpoint_interval;
-    Ok(folder.map(|folder| CheckpointConfig { folder, interval }))
+    Ok(folder.map(|folder| CheckpointConfig { interval, ..CheckpointConfig::new(folder) }))
 }
 
 #[cfg(test)]

@@ -43,13 +43,15 @@ pub struct CheckpointConfig {
     pub folder: PathBuf,
     /// How far apart two looks at what has come to a log are. Default: 60 s.
     pub interval: Duration,
+    /// How long closing a transport waits for the last look. Default: 5 s.
+    pub at_end: Duration,
 }
 
 impl CheckpointConfig {
     /// In this folder, with the default interval.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), interval: Duration::from_secs(60) }
+        Self { folder: folder.into(), interval: Duration::from_secs(60), at_end: Duration::from_secs(5) }
     }
 }
 
@@ -121,8 +123,8 @@ impl Checkpoints {
     }
 
     /// Brings the checkpoints of what is given up up to date, if that can be done soon, and stops. Blocks.
-    pub(super) fn stop(&self, patience: Duration) {
-        self.keeper.stop(patience);
+    pub(super) fn stop(&self) {
+        self.keeper.stop(self.config.at_end);
     }
 
     /// A table is followed from here on.

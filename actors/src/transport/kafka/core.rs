@@ -35,8 +35,6 @@ use super::{
 const CHANGELOG_LAG: Duration = Duration::ZERO;
 /// How long the end waits for what is in the outbox to be published.
 const LAST_RECORDS: Duration = Duration::from_secs(10);
-/// How long the end waits for checkpoints to be brought up to date.
-const LAST_CHECKPOINTS: Duration = Duration::from_secs(5);
 /// How long dead letters are kept: two weeks, so that somebody sees them after a holiday.
 const DEAD_LETTERS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -228,7 +226,7 @@ impl Core {
     async fn end_checkpoints(self: &Arc<Self>) {
         let core = Arc::clone(self);
         let ended = self.background.ask(move || {
-            core.checkpoints.iter().for_each(|checkpoints| checkpoints.stop(LAST_CHECKPOINTS));
+            core.checkpoints.iter().for_each(Checkpoints::stop);
             Ok(())
         });
         if self.checkpoints.is_some()

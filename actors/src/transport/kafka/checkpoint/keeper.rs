@@ -81,9 +81,9 @@ impl Rounds {
         loop {
             let ends = stopped.recv_timeout(LOOK.min(self.interval)) != Err(RecvTimeoutError::Timeout);
             let Some(core) = self.core.upgrade() else { return };
-            // What is kept is asked first: what is noted after that is looked at next time.
-            let kept = core.kept();
+            // What is noted is asked first: it is kept by then, or not any more.
             let noted = core.checkpoints.as_ref().map(Checkpoints::noted).unwrap_or_default();
+            let kept = core.kept();
             let due = self.due(noted, &kept, Instant::now(), ends);
             for ((topic, kind), partitions) in due {
                 let deadline = Arc::clone(&self.deadline);
