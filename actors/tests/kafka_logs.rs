@@ -1,5 +1,4 @@
-//! Logs that are not what they were: cut short by retention, made anew, grown, or with a state from the future. And partitions
-//! that are taken away at an odd moment.
+//! Logs that are not what they were: cut short by retention, made anew, grown, or with a state from the future.
 #![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "nobody calls a test")]
@@ -13,20 +12,23 @@ mod admin;
 #[path = "kafka_support/gate.rs"]
 mod gate;
 
+#[path = "kafka_logs/odd_moments.rs"]
+mod odd_moments;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use pandaflow::{
-    Offset, Partition, Timestamp, TopicName,
+    Offset, Partition, TopicName,
     policy::watermark::Progress,
-    ports::{Mark, SettleErrorKind, Settlement, StateChange, Transport},
+    ports::{Settlement, StateChange, Transport},
 };
 use pandaflow_actors::{
     testkit::contract::{Member, Notice, Stage, Subject, Task},
-    transport::kafka::{GroupProtocol, KafkaConfig, KafkaTransport},
+    transport::kafka::{KafkaConfig, KafkaTransport},
 };
 
-use self::{admin::Admin, gate::Gate};
+use self::admin::Admin;
 
 struct Open(Arc<KafkaTransport>);
 
@@ -214,116 +216,4 @@ async fn an_owner_is_above_every_epoch_that_a_state_was_written_in() {
     let last = process(&config);
     last.acquire("g", 0, &[&topic]).await;
     assert_eq!(last.state("g", 0, "k").await.as_deref(), Some(&b"mine"[..]));
-}
-
-/// One of two inputs is taken away alone and comes back: what was given back of the other is read again.
-#[tokio::test]
-async fn what_was_given_back_of_an_input_that_stayed_is_read_again() {
-    let Some(broker) = support::broker() else { return };
-    let config = KafkaConfig { protocol: GroupProtocol::Consumer, ..attentive(&broker) };
-    let stage = process(&config);
-    let (a, b) = (stage.topic("paper.a", 1).await, stage.topic("paper.b", 1).await);
-    stage.publish_values(&b, 0..10).await;
-    let mut member = stage.subscribe("g", &[&a, &b]);
-    let task = member.assigned_one().await;
-    task.request(100);
-    assert_eq!(read_on(&mut member, 10).await.1, values(0..10));
-    stage.settle(Settlement { progress: at(&b, 6), ..task.effects() }).await;
-    Admin::new(&broker, &config.prefix).make_anew("paper.a", 1).await;
-    // Left alone, its inputs go on as they are; both ways are right, but only the one is looked at here.
-    match member.next().await {
-        Notice::Revoked { released, .. } => drop(released),
-        other => panic!("the input that is gone is to be given back, not {}", other.name()),
-    }
-    let (task, found) = read_on(&mut member, 4).await;
-    assert_eq!(task.unwrap().acquired.progress[1], (b, Progress::at(Offset(6))));
-    assert_eq!(found, values(6..10));
-    member.finish().await;
-}
-
-/// A settlement that hangs between its effects and its progress.
-fn hanging(task: &Task, topic: &TopicName) -> Settlement {
-    let id = pandaflow::EventId(uuid::Uuid::now_v7());
-    Settlement {
-        marks: vec![Mark { id, expires: Timestamp(i64::MAX) }],
-        progress: at(topic, 0),
-        ..task.effects()
-    }
-}
-
-/// Its owner is told, and who asked for it is told no failure.
-#[tokio::test]
-async fn a_partition_that_is_taken_away_while_it_starts_over_is_nobodys_failure() {
-    let Some(broker) = support::broker() else { return };
-    let mut config = support::config(&broker);
-    let other = process(&config);
-    let gate = Arc::new(Gate::around(config.dedup.clone()));
-    config.dedup = gate.clone();
-    let stage = process(&config);
-    let topic = stage.topic("paper.in", 2).await;
-    let mut member = stage.subscribe("g", &[&topic]);
-    let tasks = member.assigned(2).await;
-    let under_way: Vec<_> =
-        tasks.iter().map(|task| tokio::spawn(stage.settlements().settle(hanging(task, &topic)))).collect();
-    gate.holds(2).await;
-    // They wait for what is under way.
-    let restarts = [0, 1].map(|partition| tokio::spawn(member.subscription().restart(Partition(partition))));
-    let mut joined = other.subscribe("g", &[&topic]);
-    let theirs = joined.assigned_one().await.partition();
-    match member.next().await {
-        Notice::Lost { partition, epoch } => {
-            assert_eq!(partition, theirs);
-            assert!(
-                tasks.iter().any(|task| task.acquired.owner.epoch == epoch && task.partition() == theirs)
-            );
-        }
-        other => panic!("its owner is told that it is gone, not {}", other.name()),
-    }
-    let [first, second] = restarts;
-    let (taken, stays) = if theirs == Partition(0) { (first, second) } else { (second, first) };
-    taken.await.unwrap().expect("it was taken away, and that is all");
-    gate.open();
-    stays.await.unwrap().expect("it starts over");
-    assert_ne!(member.assigned_one().await.partition(), theirs);
-    for settled in under_way {
-        assert_eq!(settled.await.unwrap().unwrap_err().error.kind, SettleErrorKind::Fenced);
-    }
-    joined.finish().await;
-    member.finish().await;
-}
-
-/// What was begun for an earlier assignment, and took its time, ends no owner of a later one.
-#[tokio::test]
-async fn a_look_up_that_is_out_of_date_ends_no_owner() {
-    let Some(broker) = support::broker() else { return };
-    let config = support::config(&broker);
-    // Shared out by ranges in the order of the members' names: the other one gets the first two.
-    let other = process(&KafkaConfig { client_id: "a".into(), ..config.clone() });
-    let admin = Admin::new(&broker, &config.prefix);
-    let gate = Arc::new(Gate::around(config.dedup.clone()));
-    let stage = process(&KafkaConfig { client_id: "z".into(), dedup: gate.clone(), ..config });
-    let (topic, second) = (stage.topic("paper.in", 4).await, stage.topic("paper.more", 4).await);
-    // Somebody who has something under way of the first partition.
-    let owner = stage.acquire("g", 0, &[&topic]).await.owner;
-    let marks = vec![Mark { id: pandaflow::EventId(uuid::Uuid::now_v7()), expires: Timestamp(i64::MAX) }];
-    let hanging = Settlement { marks, ..Settlement::empty(owner) };
-    let under_way = tokio::spawn(stage.settlements().settle(hanging));
-    gate.holds(1).await;
-    let mut member = stage.subscribe("g", &[&topic, &second]);
-    // It has all four, and waits for that; then the last two.
-    admin.settled_group("g", 1).await;
-    let mut joined = other.subscribe("g", &[&topic, &second]);
-    let theirs = joined.assigned(1).await;
-    assert!(theirs[0].partition() < Partition(2));
-    let tasks = member.assigned(2).await;
-    assert_eq!(tasks.iter().map(Task::partition).collect::<Vec<_>>(), [Partition(2), Partition(3)]);
-    gate.open();
-    drop(under_way.await.unwrap());
-    for _ in 0..100 {
-        for task in &tasks {
-            stage.settle(Settlement { progress: at(&topic, 0), ..task.effects() }).await;
-        }
-    }
-    joined.finish().await;
-    member.finish().await;
 }

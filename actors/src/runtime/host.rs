@@ -2,74 +2,38 @@
 //! it is given, starts failed ones over within a budget, and drains them all when it is told to stop.
 
 mod assignee;
+mod surroundings;
+mod task_seed;
 
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
-    Recipient, ResponseActFuture, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
+    ResponseActFuture, WrapFuture,
 };
 use pandaflow::{
-    Clock, Epoch, Group, Namespace, Partition, Scope, StreamProcessor, TopicName,
-    policy::{
-        restart_budget::{Restart, RestartBudget, RestartLimits},
-        retry::RetryPolicy,
-        watermark::Watermark,
-    },
-    ports::{Assignment, StoreError, Subscription, SubscriptionRequest, TableView, Transport},
+    Epoch, Group, Namespace, Partition, StreamProcessor, TopicName,
+    policy::restart_budget::{Restart, RestartBudget, RestartLimits},
+    ports::{Assignment, StoreError, Subscription, SubscriptionRequest, TableView},
 };
 use slog::{Logger, o};
 use tokio::{sync::Semaphore, time::Instant};
 
-use self::assignee::{Routes, TaskAddr};
+pub(crate) use self::surroundings::Surroundings;
+use self::{
+    assignee::{Routes, TaskAddr},
+    task_seed::TaskSeed,
+};
 use super::{
-    arbiters::Arbiters,
-    board::Board,
-    config::HandlerTimes,
-    env::Env,
-    permits::Permits,
     pulse::Running,
-    state_cache::StateCache,
-    task::{HowTaskEnded, Task, TaskEnded, TaskLimits, TaskParts},
-    task_telemetry::TaskTelemetry,
+    task::{HowTaskEnded, TaskEnded},
 };
-use crate::{
-    health::{ProcessorState, ReportProcessor, TaskKey},
-    services::Services,
-};
-
-/// What a host needs to know of its surroundings; the same for all hosts of a process.
-#[derive(Clone)]
-pub(crate) struct Surroundings {
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) services: Services,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) arbiters: Arc<Arbiters>,
-    pub(crate) log: Logger,
-    pub(crate) limits: TaskLimits,
-    pub(crate) cached_keys: std::num::NonZeroUsize,
-    pub(crate) lease: Duration,
-    pub(crate) restarts: RestartLimits,
-    /// Attempts of each processor at once, in place of what it declares.
-    pub(crate) concurrency: Option<std::num::NonZeroUsize>,
-    pub(crate) handler_times: HandlerTimes,
-    pub(crate) board: Board,
-    /// Tasks that a drain's deadline cut off.
-    pub(crate) cut_off: Arc<AtomicUsize>,
-}
-
-impl Surroundings {
-    /// How many attempts of a processor run at once.
-    fn concurrency(&self, declared: usize) -> usize {
-        self.concurrency.map_or(declared, std::num::NonZeroUsize::get)
-    }
-}
+use crate::health::{ProcessorState, ReportProcessor};
 
 /// Who the host is.
 pub(crate) struct HostParts<P> {
@@ -205,9 +169,7 @@ impl<P: StreamProcessor> Host<P> {
             host,
         };
         let mailbox = seed.mailbox.clone();
-        self.routes.start(partition, || {
-            TaskAddr::new(epoch, start_on(&arbiter, move || Task::new(seed.parts(assignment))), mailbox)
-        });
+        self.routes.start(partition, || TaskAddr::new(epoch, seed.start_on(&arbiter, assignment), mailbox));
     }
 
     fn restart(&mut self, partition: Partition, epoch: Epoch, reason: &str, ctx: &mut Context<Self>) {
@@ -327,108 +289,4 @@ impl<P: StreamProcessor> Handler<DrainHost> for Host<P> {
         };
         Box::pin(left.into_actor(self).map(|(), _, ctx| ctx.stop()))
     }
-}
-
-/// What a task is made from, on the arbiter that it will live on.
-struct TaskSeed<P> {
-    around: Surroundings,
-    factory: Arc<dyn Fn() -> P + Send + Sync>,
-    namespace: Namespace,
-    outputs: Vec<TopicName>,
-    tables: Vec<Arc<dyn TableView>>,
-    permits: Arc<Semaphore>,
-    running: Running,
-    log: Logger,
-    mailbox: Arc<AtomicUsize>,
-    careful: bool,
-    host: Recipient<TaskEnded>,
-}
-
-impl<P: StreamProcessor> TaskSeed<P> {
-    fn parts(self, assignment: Assignment) -> TaskParts<P> {
-        let declaration = P::DECLARATION;
-        let acquired = assignment.acquired;
-        let partition = acquired.owner.partition;
-        let task =
-            TaskKey { namespace: self.namespace.clone(), processor: declaration.name.into(), partition };
-        let concurrency = self.around.concurrency(declaration.concurrency);
-        let entry = self.around.board.enter(task.clone());
-        let telemetry = TaskTelemetry::new(
-            self.around.services.metrics.clone(),
-            self.around.board,
-            entry.clone(),
-            task,
-            acquired.ledger,
-            self.mailbox,
-            self.around.handler_times,
-        );
-        let scope = Scope {
-            namespace: self.namespace,
-            group: acquired.owner.group.clone(),
-            outputs: self.outputs,
-            tables: self.tables,
-            transactions: self.around.transport.transactions(),
-        };
-        let settlement = self.around.transport.settlement();
-        let mut cache = StateCache::new(self.around.cached_keys)
-            .removing(&P::State::default(), declaration.state_version);
-        if settlement.asks_for_applied() {
-            cache = cache.noting_applied(acquired.progress.iter().map(|(topic, _)| topic.clone()).collect());
-        }
-        let env = Env {
-            scope: Rc::new(scope),
-            owner: acquired.owner,
-            factory: self.factory,
-            policy: RetryPolicy::declared(declaration.retries),
-            permits: Permits::new(self.permits),
-            states: self.around.transport.states(),
-            settlement: Arc::clone(&settlement),
-            cache: cache.into(),
-            blank: Rc::new(P::State::default()),
-            dedup: self.around.services.dedup,
-            lease: self.around.lease,
-            dead_letters: self.around.services.dead_letters,
-            health: self.around.services.health,
-            metrics: self.around.services.metrics,
-            entry,
-            fenced: false.into(),
-            clock: self.around.clock,
-            running: self.running,
-            log: self.log,
-            process_log: self.around.log,
-            failed: Default::default(),
-            telemetry: telemetry.into(),
-            rebuilds: RestartBudget::new(self.around.restarts).into(),
-            started: Instant::now(),
-            careful: self.careful,
-            cut_off: self.around.cut_off,
-            draining: false.into(),
-            drain: Default::default(),
-        };
-        let inputs = acquired
-            .progress
-            .into_iter()
-            .map(|(topic, progress)| (topic, Watermark::new(progress)))
-            .collect();
-        TaskParts {
-            env: Rc::new(env),
-            inputs,
-            ledger: acquired.ledger,
-            failed: acquired.attempts,
-            applied: acquired.applied,
-            settlement,
-            demand: assignment.demand,
-            limits: self.around.limits,
-            host: self.host,
-            concurrency,
-        }
-    }
-}
-
-/// Starts a task on an arbiter; what it is made of is made there, too, as it may not be sent.
-fn start_on<P: StreamProcessor>(
-    arbiter: &ArbiterHandle,
-    make: impl FnOnce() -> Task<P> + Send + 'static,
-) -> Addr<Task<P>> {
-    Task::start_in_arbiter(arbiter, move |_| make())
 }

@@ -51,9 +51,12 @@ start_all() { # server...
     for server in "${started[@]}"; do await_answer "$server"; done
 }
 
+# A broker of thousands of topics, killed and started on a busy machine, takes its time.
+PATIENCE=180
+
 # Waits until SERVER answers. PostgreSQL after a crash may refuse to start as long as a child of the one before lives: that is tried again.
 await_answer() { # server
-    local server=$1 deadline=$((SECONDS + 60)) again=40
+    local server=$1 deadline=$((SECONDS + PATIENCE)) again=40
     until "${server}_answers"; do
         if ! running_pid "$server" >/dev/null; then
             if [ $again -gt 0 ] && "${server}_start_again"; then
@@ -67,7 +70,7 @@ await_answer() { # server
         fi
         if [ $SECONDS -ge $deadline ]; then
             tail -n 20 -- "$DIR/$server/log" >&2
-            fail "$server does not answer 60 s after its start; its log is $DIR/$server/log"
+            fail "$server does not answer $PATIENCE s after its start; its log is $DIR/$server/log"
         fi
         sleep 0.1
     done

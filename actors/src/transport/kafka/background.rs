@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, mpsc::RecvTimeoutError},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::ports::StoreError;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 
-use super::failure::store_error;
+use super::failure::{closed, store_error};
 
 /// How long calls to the broker that still block may take when all ends.
 const LAST_CALLS: Duration = Duration::from_secs(5);
@@ -71,9 +71,10 @@ impl Background {
     ) -> Result<T, StoreError> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         self.handle.spawn(async move { reply.send(future.await) });
-        answer
-            .recv_timeout(patience)
-            .unwrap_or_else(|_| Err(store_error(format!("no broker answered within {patience:?}"))))
+        answer.recv_timeout(patience).unwrap_or_else(|why| match why {
+            RecvTimeoutError::Timeout => Err(store_error(format!("no broker answered within {patience:?}"))),
+            RecvTimeoutError::Disconnected => Err(closed()),
+        })
     }
 
     /// Ends the thread once what blocks has come back.

@@ -6,6 +6,7 @@
 mod context;
 mod drain;
 mod intake;
+mod leaving;
 mod life;
 mod notes;
 mod seat;

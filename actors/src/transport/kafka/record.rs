@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use pandaflow::{Clock, Header, Headers, Offset, Partition, Record, SystemClock, Timestamp, TopicName};
 use rdkafka::message::{
     BorrowedHeaders, BorrowedMessage, Header as Written, Headers as _, Message, OwnedHeaders,
@@ -20,8 +20,34 @@ const UNREADABLE: &[u8] = b"pandaflow-unreadable-header";
 /// those from too far ahead.
 const NEAR: Duration = Duration::from_secs(3600);
 
-/// Copies a message.
-pub(super) fn record_of(topic: &TopicName, message: &BorrowedMessage<'_>) -> Record {
+/// Where the bytes of records are copied to, many into one piece of memory: each record on its own would cost two
+/// allocations, to be freed by another thread. A piece is free again once all records in it are gone, so that a record that
+/// stays for long holds on to [`PIECE`] at most.
+#[derive(Default)]
+pub(super) struct Copies(BytesMut);
+
+/// Bytes of a piece of memory. Anything longer than a quarter has one of its own.
+const PIECE: usize = 32 << 10;
+
+impl Copies {
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.len() > PIECE / 4 {
+            return Bytes::copy_from_slice(bytes);
+        }
+        if self.0.capacity() < bytes.len() {
+            self.0 = BytesMut::with_capacity(PIECE);
+        }
+        self.0.extend_from_slice(bytes);
+        self.0.split().freeze()
+    }
+}
+
+/// Copies a message, its key and its value by `copy`.
+pub(super) fn record_of(
+    topic: &TopicName,
+    message: &BorrowedMessage<'_>,
+    mut copy: impl FnMut(&[u8]) -> Bytes,
+) -> Record {
     let mut timestamp = match message.timestamp() {
         Brokers::CreateTime(millis) | Brokers::LogAppendTime(millis) => Timestamp(millis),
         Brokers::NotAvailable => Timestamp(0),
@@ -32,8 +58,8 @@ pub(super) fn record_of(topic: &TopicName, message: &BorrowedMessage<'_>) -> Rec
         partition: Partition(u32::try_from(message.partition()).unwrap_or(0)),
         offset: Offset(u64::try_from(message.offset()).unwrap_or(0)),
         timestamp,
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
+        key: message.key().map(&mut copy),
+        value: message.payload().map(copy),
         headers,
     }
 }

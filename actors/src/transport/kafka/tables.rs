@@ -135,7 +135,7 @@ impl Follower {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     self.complained = None;
-                    table.take_in(record_of(&self.topic, &message));
+                    table.take_in(record_of(&self.topic, &message, bytes::Bytes::copy_from_slice));
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     heard = Instant::now();

@@ -14,18 +14,21 @@ use super::core::{Core, Port};
 /// How many ids there are at least before those that have expired are cleared away.
 const CLEAR_FROM: usize = 4096;
 
-/// The ids of one group.
+/// The ids of one group. Those that are done are many and looked up once each, so they are kept small; those that are
+/// being handled are few.
 #[derive(Default)]
 pub(super) struct Ids {
-    known: HashMap<EventId, Known>,
-    /// At how many ids expired ones are cleared away.
+    claimed: HashMap<EventId, Claimed>,
+    /// Until when each is remembered.
+    done: HashMap<EventId, Timestamp>,
+    /// At how many done ids expired ones are cleared away.
     clear_at: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Known {
-    Claimed { by: (Partition, Epoch), until: Timestamp },
-    Done { expires: Timestamp },
+struct Claimed {
+    by: (Partition, Epoch),
+    until: Timestamp,
 }
 
 impl Ids {
@@ -36,35 +39,41 @@ impl Ids {
     }
 
     fn claim_one(&mut self, id: EventId, by: (Partition, Epoch), now: Timestamp, lease: Duration) -> Verdict {
-        let until = now.after(lease);
-        match self.known.entry(id) {
-            Entry::Occupied(mut known) => match *known.get() {
-                Known::Done { expires } if expires > now => return Verdict::Done,
-                // Its owner lives: it asks. It is still at the event, however long it takes.
-                Known::Claimed { by: owner, until: ends } if owner == by => {
-                    let until = until.max(ends);
-                    known.insert(Known::Claimed { by, until });
-                    return Verdict::Leased { until };
-                }
-                Known::Claimed { until, .. } if until > now => return Verdict::Leased { until },
-                _ => drop(known.insert(Known::Claimed { by, until })),
-            },
-            Entry::Vacant(free) => drop(free.insert(Known::Claimed { by, until })),
+        if self.done.get(&id).is_some_and(|expires| *expires > now) {
+            return Verdict::Done;
         }
-        Verdict::Fresh
+        let until = now.after(lease);
+        match self.claimed.entry(id) {
+            // Its owner lives: it asks. It is still at the event, however long it takes.
+            Entry::Occupied(mut known) if known.get().by == by => {
+                let until = until.max(known.get().until);
+                known.insert(Claimed { by, until });
+                Verdict::Leased { until }
+            }
+            Entry::Occupied(known) if known.get().until > now => Verdict::Leased { until: known.get().until },
+            Entry::Occupied(mut known) => {
+                known.insert(Claimed { by, until });
+                Verdict::Fresh
+            }
+            Entry::Vacant(free) => {
+                free.insert(Claimed { by, until });
+                Verdict::Fresh
+            }
+        }
     }
 
     pub(super) fn mark(&mut self, marks: &[Mark]) {
         for mark in marks {
-            self.known.insert(mark.id, Known::Done { expires: mark.expires });
+            self.claimed.remove(&mark.id);
+            self.done.insert(mark.id, mark.expires);
         }
     }
 
     /// Ends claims of this owner; what is done stays done.
     fn end(&mut self, owner: &Owner, ids: &[EventId]) {
         for id in ids {
-            if let Entry::Occupied(known) = self.known.entry(*id)
-                && matches!(known.get(), Known::Claimed { by, .. } if *by == (owner.partition, owner.epoch))
+            if let Entry::Occupied(known) = self.claimed.entry(*id)
+                && known.get().by == (owner.partition, owner.epoch)
             {
                 known.remove();
             }
@@ -72,22 +81,16 @@ impl Ids {
     }
 
     fn fence(&mut self, owner: &Owner) {
-        self.known.retain(|_, known| match known {
-            Known::Claimed { by: (partition, epoch), .. } => {
-                *partition != owner.partition || *epoch >= owner.epoch
-            }
-            Known::Done { .. } => true,
+        self.claimed.retain(|_, Claimed { by: (partition, epoch), .. }| {
+            *partition != owner.partition || *epoch >= owner.epoch
         });
     }
 
+    /// Forgets what has expired. A claim is its owner's to end, or the fence's.
     fn clear(&mut self, now: Timestamp) {
-        if self.known.len() >= self.clear_at.max(CLEAR_FROM) {
-            self.known.retain(|_, known| match known {
-                // A claim is its owner's to end, or the fence's.
-                Known::Claimed { .. } => true,
-                Known::Done { expires } => *expires > now,
-            });
-            self.clear_at = self.known.len() * 2;
+        if self.done.len() >= self.clear_at.max(CLEAR_FROM) {
+            self.done.retain(|_, expires| *expires > now);
+            self.clear_at = self.done.len() * 2;
         }
     }
 }

@@ -29,7 +29,8 @@ impl Work {
         self.end_drains();
     }
 
-    /// Asks the owner of a partition to drain; the owner, if it has one that drains now.
+    /// Asks the owner of a partition to drain; the owner, if it has one that drains now. One that has let go does not any more,
+    /// though its partition may wait for others of its lot.
     fn drain(&mut self, partition: Partition) -> Option<Owner> {
         let seat = self.seats.get_mut(&partition)?;
         match &mut seat.stage {
@@ -40,7 +41,11 @@ impl Work {
                 }
                 None
             }
-            Stage::Draining(owner) => Some(owner.clone()),
+            Stage::Draining(owner) => {
+                let place = (partition, owner.epoch);
+                let drains = self.revocations.iter().any(|revocation| revocation.draining.contains(&place));
+                drains.then(|| owner.clone())
+            }
             Stage::Owned(owner, _) => {
                 let owner = owner.clone();
                 seat.stage = Stage::Draining(owner.clone());

@@ -30,7 +30,6 @@ use crate::transport::kafka::{
     core::Core,
     failure::failed,
     owners::{Committer, Former},
-    record::record_of,
     topics::number,
 };
 
@@ -248,8 +247,7 @@ impl Work {
         let partition = Partition(u32::try_from(message.partition()).unwrap_or(0));
         let seated = self.seats.get_mut(&partition).and_then(|seat| seat.channels.get_mut(input));
         if let Some(channel) = seated.or_else(|| self.loose.get_mut(&(partition, input))) {
-            let record = record_of(&channel.topic, message);
-            channel.went_astray(message, record);
+            channel.went_astray(message);
         }
     }
 }

@@ -13,10 +13,12 @@ use pandaflow::{
     Offset, Partition, Record, TopicName,
     ports::{Batch, Owner},
 };
-use rdkafka::{Message, consumer::base_consumer::PartitionQueue, error::KafkaError};
+use rdkafka::{
+    Message, consumer::base_consumer::PartitionQueue, error::KafkaError, message::BorrowedMessage,
+};
 
 use super::{context::MemberContext, notes::Wants};
-use crate::transport::kafka::record::record_of;
+use crate::transport::kafka::record::{Copies, record_of};
 
 /// Records handed over in one call at most, so that several partitions take turns, and so that they are still in the
 /// processor's cache when they are handled.
@@ -30,6 +32,7 @@ pub(super) struct Channel {
     pub(super) filled: Arc<AtomicBool>,
     /// What came past the queue, before it had been set up.
     pub(super) astray: VecDeque<Record>,
+    copies: Copies,
     /// The first offset that has not been delivered.
     pub(super) next: Offset,
     /// When records last came, or the partition was given to us.
@@ -56,7 +59,8 @@ impl Channel {
         filled: Arc<AtomicBool>,
     ) -> Self {
         let (astray, next) = (VecDeque::new(), Offset::ZERO);
-        Self { topic, queue, filled, astray, next, heard: Instant::now(), read: false, began: false }
+        let (copies, heard) = (Copies::default(), Instant::now());
+        Self { topic, queue, filled, astray, copies, next, heard, read: false, began: false }
     }
 
     /// Whether there may be something.
@@ -75,7 +79,7 @@ impl Channel {
                     match self.queue.poll(Duration::ZERO) {
                         Some(Ok(message)) => {
                             self.filled.store(true, Ordering::Release);
-                            record_of(&self.topic, &message)
+                            record_of(&self.topic, &message, |bytes| self.copies.copy(bytes))
                         }
                         Some(Err(error)) => {
                             self.filled.store(true, Ordering::Release);
@@ -112,7 +116,8 @@ impl Channel {
     }
 
     /// Takes in a record that came past the queue.
-    pub(super) fn went_astray(&mut self, message: &impl Message, record: Record) {
+    pub(super) fn went_astray(&mut self, message: &BorrowedMessage<'_>) {
+        let record = record_of(&self.topic, message, |bytes| self.copies.copy(bytes));
         log::debug!(
             "kafka: {}[{}]@{} came past its queue",
             self.topic,

@@ -37,28 +37,18 @@ use crate::transport::kafka::{
 };
 
 /// How long the thread sleeps at most: the group wants to hear of its members.
-const NAP: Duration = Duration::from_millis(100);
+pub(super) const NAP: Duration = Duration::from_millis(100);
 /// How often it is said that the thread turns.
-const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// The first and the longest wait before a client that failed for good is made anew.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-
-/// How long a client has to live before the next one that fails counts as the first.
-const GOOD_FOR: Duration = Duration::from_secs(60);
-/// How long a commit under way may take to let a member go, and how much longer than a round the group may.
-const LEAVING: Duration = Duration::from_secs(5);
+pub(super) const BEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// The consumer, and what it calls back.
 pub(super) struct Client {
     pub(super) consumer: Arc<BaseConsumer<MemberContext>>,
     pub(super) callbacks: Arc<Callbacks>,
     rung: Arc<AtomicBool>,
-    commits: DeskThread,
-    made: Instant,
+    pub(super) commits: DeskThread,
+    pub(super) made: Instant,
 }
-
-/// How often in a row a client whose static name another one has taken is made anew: that one may have gone again.
-const REPLACED: u32 = 3;
 
 /// How a client has failed for good.
 pub(super) enum Broken {
@@ -94,13 +84,13 @@ pub(super) struct Work {
     /// When to leave, whatever the group is about.
     pub(super) leave_by: Option<Instant>,
     /// When commits have had their time, once everything has been given back.
-    commits_end: Option<Instant>,
+    pub(super) commits_end: Option<Instant>,
     /// The client has failed for good.
     pub(super) broken: Option<Broken>,
     /// How often in a row another has taken its static name.
-    replaced: u32,
+    pub(super) replaced: u32,
     pub(super) silence: Silence,
-    backoff: Duration,
+    pub(super) backoff: Duration,
     beat_at: Instant,
     complained: Option<RDKafkaErrorCode>,
 }
@@ -141,7 +131,7 @@ impl Work {
         Ok(work)
     }
 
-    fn make_client(&self) -> Result<Client, StoreError> {
+    pub(super) fn make_client(&self) -> Result<Client, StoreError> {
         let what = format!("joining group {}", self.request.group);
         let group = self.core.names.group(&self.request.group);
         let config: ClientConfig = self.core.config.member(&group, self.names.len());
@@ -199,14 +189,7 @@ impl Work {
         self.notes.commits.give_back(&NotCommitted::Fenced("the member has left its group".into()));
     }
 
-    /// A broker answers one request of a connection after the other: that we leave, it would read after the end of a round
-    /// of the group's, or never, and count on us until our session is over. So the round's end comes first, if it comes soon.
-    fn may_leave(&self) -> bool {
-        let joining = |client: &Client| client.callbacks.joining.load(Ordering::Acquire);
-        !self.client.as_ref().is_some_and(joining) || self.leave_by.is_some_and(|by| by <= Instant::now())
-    }
-
-    fn beat(&mut self) {
+    pub(super) fn beat(&mut self) {
         let now = Instant::now();
         if now >= self.beat_at {
             self.beat_at = now + BEAT_EVERY;
@@ -307,99 +290,10 @@ impl Work {
         self.complained = code;
     }
 
-    fn rebuild(&mut self, why: &Broken) {
-        if self.client.as_ref().is_some_and(|client| client.made.elapsed() > GOOD_FOR) {
-            self.backoff = Duration::ZERO;
-            self.replaced = 0;
-        }
-        let (group, why) = match why {
-            Broken::Replaced(why) if self.replaced < REPLACED => {
-                self.replaced += 1;
-                (&self.request.group, why)
-            }
-            Broken::Replaced(why) => {
-                self.assignee.failed(store_error(format!(
-                    "{}: another member has the same KAFKA__INSTANCE_ID: give each process one of its own, or none ({why})",
-                    self.request.group
-                )));
-                // Made anew once more, it would push the other one out, and so on without end.
-                self.closing = true;
-                (&self.request.group, why)
-            }
-            Broken::Failed(why) => (&self.request.group, why),
-        };
-        log::error!("kafka consumer of {group}: failed for good: {why}");
-        self.lose_all();
-        self.notes.commits.give_back(&NotCommitted::Retry(format!("the client failed: {why}")));
-        self.leave();
-        while !self.closing {
-            self.backoff = (self.backoff * 2).clamp(BACKOFF.0, BACKOFF.1);
-            let over = Instant::now() + self.backoff;
-            while Instant::now() < over && !self.closing {
-                self.beat();
-                self.notes.bell.wait(over.saturating_duration_since(Instant::now()).min(BEAT_EVERY));
-                while let Some(note) = self.notes.take() {
-                    self.read(note);
-                }
-            }
-            match self.make_client() {
-                Ok(client) => {
-                    self.client = Some(client);
-                    return;
-                }
-                Err(error) => log::warn!("kafka: {error}"),
-            }
-        }
-    }
-
     /// The group has given us something: what was wrong is over.
     pub(super) fn is_well(&mut self) {
         self.backoff = Duration::ZERO;
         self.complained = None;
-    }
-
-    /// Whether no commit is under way any more, or has had its time: with its coordinator away it may take minutes.
-    fn commits_are_over(&mut self) -> bool {
-        let by = *self.commits_end.get_or_insert_with(|| Instant::now() + LEAVING);
-        self.notes.commits.is_idle() || by <= Instant::now()
-    }
-
-    /// Leaves the group. What looks partitions up has the consumer, too: its last holder would have to leave for us, and a process that
-    /// is gone before is counted on until its session is over. A look-up may wait behind a round of the group, so it is given
-    /// as long as one may take, and [`LEAVING`] besides; so is the group. The client then leaves in its own time.
-    fn leave(&mut self) {
-        let (session, heartbeat) = self.core.config.session;
-        let patience = (heartbeat * 2).min(session) + LEAVING;
-        let by = Instant::now() + patience;
-        while self.looking > 0 && Instant::now() < by {
-            self.notes.bell.wait(NAP);
-            while let Some(note) = self.notes.take() {
-                self.read(note);
-            }
-        }
-        self.seats.clear();
-        self.loose.clear();
-        if let Some(client) = self.client.take() {
-            client.callbacks.leaving.store(true, Ordering::Release);
-            while let Some(decided) = client.callbacks.take() {
-                let _ = decided.acknowledge(&client.consumer);
-            }
-            let (gone, left) = std::sync::mpsc::sync_channel(1);
-            let stays_known = self.core.config.instance_id.is_some();
-            let leave = move || {
-                if !stays_known {
-                    say_goodbye(&client.consumer);
-                }
-                // First whoever else has the consumer: its last holder leaves the group.
-                drop(client.commits);
-                drop(client.consumer);
-                let _ = gone.send(());
-            };
-            let leaving = std::thread::Builder::new().name("kafka-leaving".into()).spawn(leave);
-            if leaving.is_ok() && left.recv_timeout(patience).is_err() {
-                log::warn!("kafka: {} leaves its group in its own time", self.request.group);
-            }
-        }
     }
 
     /// The input that is read from a topic of this name.
@@ -409,23 +303,5 @@ impl Work {
 
     pub(super) fn topic(&self, input: usize) -> TopicName {
         self.request.topics[input].clone()
-    }
-}
-
-/// Says that a member without partitions leaves, which librdkafka 2.12 does not by itself when it is closed (cooperative
-/// rounds): the group would count on it until its session is over, and every round would wait for it. A member with a static name
-/// must not say so, since it may come back for its partitions (KIP-345).
-fn say_goodbye(consumer: &BaseConsumer<MemberContext>) {
-    if consumer.assignment().is_ok_and(|partitions| partitions.count() == 0) {
-        consumer.unsubscribe();
-    }
-}
-
-impl Drop for Work {
-    /// Also where the thread panics: whoever holds the consumer last leaves the group, and must not wait for anybody.
-    fn drop(&mut self) {
-        if let Some(client) = &self.client {
-            client.callbacks.leaving.store(true, Ordering::Release);
-        }
     }
 }
