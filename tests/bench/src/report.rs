@@ -33,6 +33,12 @@ pub struct Report {
     /// Processor time of the bound, where it was run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound_cpu_s: Option<f64>,
+    /// The rate of a loop that asks Redis for one event after the other, where it was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_by_one_events_per_s: Option<f64>,
+    /// Our rate ÷ that loop's, to be at least 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times_one_by_one: Option<f64>,
     /// Transactions in which both sides wrote, where they did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transactions: Option<usize>,
@@ -112,6 +118,8 @@ impl Report {
             bound_seconds: 0.0,
             bound_events_per_s: None,
             bound_cpu_s: None,
+            one_by_one_events_per_s: None,
+            times_one_by_one: None,
             transactions: None,
             latency_ms: None,
             bound_latency_ms: None,
@@ -147,6 +155,13 @@ impl fmt::Display for Report {
         writeln!(f, "  the bound")?;
         if let (Some(ours), Some(bound)) = (&self.latency_ms, &self.bound_latency_ms) {
             writeln!(f, "  {ours}\n  {bound}  the bound")?;
+        }
+        if let (Some(rate), Some(times)) = (self.one_by_one_events_per_s, self.times_one_by_one) {
+            writeln!(
+                f,
+                "  {:>9}    {rate:>9.0} events/s  one by one: {times:.1} times slower, to be at least 20",
+                ""
+            )?;
         }
         if let Some(seconds) = self.cold_start_seconds {
             writeln!(f, "  {seconds:.3} s from the start to the first event")?;

@@ -1,10 +1,13 @@
-//! The dedup store on Redis: a script of one round trip for each call, whatever the number of ids.
+//! The dedup store on Redis: one round trip for each call, whatever the number of ids, and one more where ids were seen before.
+//!
+//! Nearly every id is one that nobody has: those are claimed by a pipeline of `SET key claim NX PX keep`. What is there already
+//! is for a script to judge, which costs the server four times as much for each id.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::{self, BoxFuture, FutureExt};
 use pandaflow::{
-    EventId, Group, Timestamp,
+    Clock, EventId, Group, SystemClock, Timestamp,
     ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
 };
 use redis::{Value, cmd, pipe};
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::transport::held::Held;
 
-/// Ids that one script takes at most: the server does nothing else meanwhile, about 15 ms for as many.
+/// Ids that one call to the server takes at most: it does nothing else meanwhile, about 15 ms for as many in a script.
 const IDS_AT_ONCE: usize = 4096;
 /// How much longer Redis keeps a claim than its lease: its owner may be at the event still, and ask.
 const KEEP_CLAIMS: Duration = Duration::from_secs(24 * 3600);
@@ -27,6 +30,8 @@ const LONGEST_LEASE: Duration = Duration::from_secs(5 * 24 * 3600);
 const KEEP_FENCES: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How much longer Redis keeps a mark than it counts, for clocks that differ.
 const KEEP_MARKS: Duration = Duration::from_secs(60);
+/// The longest that Redis keeps a mark.
+const LONGEST_MARK: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// [`DedupStore`] on Redis. A clone is the same store.
 #[derive(Clone)]
@@ -37,7 +42,6 @@ struct Inner {
     key_prefix: String,
     held: Held,
     claim: Script,
-    mark: Script,
     end: Script,
 }
 
@@ -52,7 +56,6 @@ impl RedisDedupStore {
             key_prefix: config.key_prefix.clone(),
             held: Held::default(),
             claim: Script::new(include_str!("scripts/claim.lua")),
-            mark: Script::new(include_str!("scripts/mark.lua")),
             end: Script::new(include_str!("scripts/end.lua")),
         })))
     }
@@ -120,35 +123,102 @@ impl RedisDedupStore {
 impl Inner {
     async fn claim_all(&self, claim: &Claim) -> Result<Vec<Verdict>, StoreError> {
         let Claim { owner, ids, now, lease } = claim;
-        let (lease, keys) = ((*lease).min(LONGEST_LEASE), self.keys(&owner.group));
+        let lease = (*lease).min(LONGEST_LEASE);
         let mut verdicts = Vec::with_capacity(ids.len());
         for ids in ids.chunks(IDS_AT_ONCE) {
-            let all = std::iter::once(keys.fences()).chain(ids.iter().map(|id| keys.id(*id)));
-            let input = Input { keys: all.collect(), arguments: Vec::new() }
-                .argument(owner.partition.0)
-                .argument(owner.epoch.0)
-                .argument(now.0)
-                .argument(now.after(lease).0)
-                .argument(millis(lease + KEEP_CLAIMS))
-                .argument(self.held.digits(owner, ids));
-            let answer = self.run(&self.claim, &input, format!("claiming {} ids", ids.len())).await?;
-            verdicts.extend(read(&answer, ids.len())?);
+            verdicts.extend(self.claim_some(owner, ids, *now, lease).await?);
         }
         // Not before all have been answered for: what the caller does not hear of is not held.
         self.held.told(owner, ids, &verdicts);
         Ok(verdicts)
     }
 
-    async fn mark_all(&self, owner: &Owner, marks: &[Mark]) -> Result<(), StoreError> {
+    /// Claims what nobody has, and has the script judge the rest.
+    async fn claim_some(
+        &self,
+        owner: &Owner,
+        ids: &[EventId],
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let (keys, until) = (self.keys(&owner.group), now.after(lease));
+        let claimed = format!("c{}:{}:{}", owner.partition.0, owner.epoch.0, until.0);
+        let mut claims = pipe();
+        for id in ids {
+            claims
+                .cmd("SET")
+                .arg(keys.id(*id))
+                .arg(&claimed)
+                .arg("NX")
+                .arg("PX")
+                .arg(millis(lease + KEEP_CLAIMS));
+        }
+        let doing = format!("claiming {} ids", ids.len());
+        let ask = |mut link| async move { claims.query_async::<Vec<Option<String>>>(&mut link).await };
+        let answers = self.link.ask(doing, ask).await?;
+        if answers.len() != ids.len() {
+            return Err(failed(format!("{} answers to a claim of {} ids", answers.len(), ids.len())));
+        }
+        let free = answers.iter().map(Option::is_some);
+        if free.clone().all(|free| free) {
+            return Ok(vec![Verdict::Fresh; ids.len()]);
+        }
+        let here: HashSet<EventId> =
+            ids.iter().zip(free.clone()).filter(|(_, free)| *free).map(|(id, _)| *id).collect();
+        // One that stands twice in this claim has just been claimed by it.
+        let known: Vec<EventId> = ids
+            .iter()
+            .zip(free.clone())
+            .filter(|(id, free)| !free && !here.contains(*id))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut judged = self.judge(owner, &known, now, lease).await?.into_iter();
+        let verdict = |(id, free): (&EventId, bool)| match free {
+            true => Some(Verdict::Fresh),
+            false if here.contains(id) => Some(Verdict::Leased { until }),
+            false => judged.next(),
+        };
+        Ok(ids.iter().zip(free).filter_map(verdict).collect())
+    }
+
+    /// The verdicts on ids that have been claimed or marked before; those that are free by now are claimed.
+    async fn judge(
+        &self,
+        owner: &Owner,
+        ids: &[EventId],
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let keys = self.keys(&owner.group);
-        for marks in marks.chunks(IDS_AT_ONCE) {
-            let mut input = Input::default().argument(millis(KEEP_MARKS));
-            for mark in marks {
-                input.keys.push(keys.id(mark.id));
-                input = input.argument(mark.expires.0);
+        let all = std::iter::once(keys.fences()).chain(ids.iter().map(|id| keys.id(*id)));
+        let input = Input { keys: all.collect(), arguments: Vec::new() }
+            .argument(owner.partition.0)
+            .argument(owner.epoch.0)
+            .argument(now.0)
+            .argument(now.after(lease).0)
+            .argument(millis(lease + KEEP_CLAIMS))
+            .argument(self.held.digits(owner, ids));
+        let answer = self.run(&self.claim, &input, format!("claiming {} ids", ids.len())).await?;
+        read(&answer, ids.len())
+    }
+
+    /// Remembers ids as done, whoever has claimed them.
+    async fn mark_all(&self, owner: &Owner, marks: &[Mark]) -> Result<(), StoreError> {
+        let (keys, now) = (self.keys(&owner.group), SystemClock.now());
+        for some in marks.chunks(IDS_AT_ONCE) {
+            let mut done = pipe();
+            for mark in some {
+                let keep = (mark.expires.since(now) + KEEP_MARKS).min(LONGEST_MARK);
+                let mark =
+                    done.cmd("SET").arg(keys.id(mark.id)).arg(mark.expires.0).arg("PX").arg(millis(keep));
+                mark.ignore();
             }
-            self.run(&self.mark, &input, format!("marking {} ids as done", marks.len())).await?;
-            let ids: Vec<_> = marks.iter().map(|mark| mark.id).collect();
+            let ask = |mut link| async move { done.exec_async(&mut link).await };
+            self.link.ask(format!("marking {} ids as done", some.len()), ask).await?;
+            let ids: Vec<_> = some.iter().map(|mark| mark.id).collect();
             self.held.let_go(owner, &ids);
         }
         Ok(())

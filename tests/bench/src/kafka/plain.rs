@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Events between two commits.
-const COMMIT_EVERY: u64 = 10_000;
+pub(super) const COMMIT_EVERY: u64 = 10_000;
 /// How long nothing may come before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -97,7 +97,7 @@ pub(crate) fn transform(stage: &Stage, round: usize) -> Result<(Spent, Taken), B
 }
 
 /// The next message. The client also says that there is none after it has done something else, such as join.
-fn receive(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>, BenchError> {
+pub(super) fn receive(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>, BenchError> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         if let Some(message) = consumer.poll(PATIENCE) {
@@ -201,7 +201,7 @@ fn send(
     }
 }
 
-fn list(topic: &str, next: &[Option<i64>]) -> Result<TopicPartitionList, BenchError> {
+pub(super) fn list(topic: &str, next: &[Option<i64>]) -> Result<TopicPartitionList, BenchError> {
     let mut list = TopicPartitionList::new();
     for (partition, next) in (0..).zip(next) {
         if let Some(next) = next {
