@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     Mode, NotPublished, Process, Program, Publisher, Signals,
-    cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
+    cli::{self, ConfigCommand, DeadLettersArguments, TopicsCommand},
     data_folder,
     logging::{self, Console},
     read_settings,
@@ -78,13 +78,7 @@ enum Command {
         command: Option<TopicsCommand>,
     },
     /// List and show events that were given up on
-    DeadLetters {
-        /// The folder that the data lies in
-        #[arg(long, value_name = "DIR", global = true)]
-        data: Option<PathBuf>,
-        #[command(subcommand)]
-        command: DeadLettersCommand,
-    },
+    DeadLetters(DeadLettersArguments),
     /// Check and print the settings
     Config {
         #[command(subcommand)]
@@ -181,14 +175,7 @@ impl App {
         match arguments.command.unwrap_or_else(|| Command::Run(Run::default())) {
             Command::Run(run) => self.run(run).await,
             Command::Topics { command } => self.topics(command).await,
-            Command::DeadLetters { data, command } => {
-                match data
-                    .map_or_else(|| read_settings(&self.loader).map(|settings| self.data(&settings)), Ok)
-                {
-                    Ok(folder) => cli::answer(command.run(&folder)),
-                    Err(error) => cli::refuse(error),
-                }
-            }
+            Command::DeadLetters(letters) => letters.run(&self.loader, |settings| self.data(settings)).await,
             Command::Config { command } => cli::answer(command.run(&self.loader)),
         }
     }

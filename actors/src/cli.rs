@@ -5,7 +5,7 @@ mod dead_letters;
 mod topics;
 
 pub use config::ConfigCommand;
-pub use dead_letters::DeadLettersCommand;
+pub use dead_letters::{DeadLettersArguments, DeadLettersCommand, DeadLettersError};
 pub use topics::{NO_KAFKA, TopicsCommand, topics};
 
 use std::{

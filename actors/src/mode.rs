@@ -7,8 +7,11 @@ use clap::ValueEnum;
 use pandaflow::ports::StoreError;
 use pandaflow::{ports::Transport, settings::Settings};
 
+mod kept_letters;
 #[cfg(feature = "kafka")]
 mod stores;
+
+pub(crate) use self::kept_letters::KeptLetters;
 
 use crate::{
     Program,

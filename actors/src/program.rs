@@ -150,8 +150,12 @@ impl Program {
     }
 
     pub(crate) fn plan(&self) -> Result<Plan, PlanError> {
-        let declarations: Vec<_> = self.processors.iter().map(|processor| processor.declaration()).collect();
-        self.outline.plan(&declarations)
+        self.outline.plan(&self.declarations().collect::<Vec<_>>())
+    }
+
+    /// What its processors declare.
+    pub(crate) fn declarations(&self) -> impl Iterator<Item = Declaration> {
+        self.processors.iter().map(|processor| processor.declaration())
     }
 
     pub(crate) fn declaration(&self, place: usize) -> Declaration {

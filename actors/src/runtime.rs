@@ -69,6 +69,13 @@ pub enum StartError {
     /// Its declarations don't fit together.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Processors declare that they take part in a transaction, and there is none to be had.
+    #[error(
+        "{} needs a transaction of a database, and settlements are not made in one: set \
+         DATABASE__SETTLEMENT=database and DATABASE__URL=postgres://.., and run with --mode kafka",
+        .0.join(", ")
+    )]
+    NoTransactions(Vec<&'static str>),
     /// A store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,6 +112,13 @@ impl Runtime {
         log: Logger,
     ) -> Result<Self, StartError> {
         let plan = program.plan()?;
+        if transport.transactions().is_none() {
+            let needy = program.declarations().filter(|declaration| declaration.transaction);
+            let needy: Vec<_> = needy.map(|declaration| declaration.name).collect();
+            if !needy.is_empty() {
+                return Err(StartError::NoTransactions(needy));
+            }
+        }
         transport.create_topics(plan.topics.clone()).await?;
         let arbiters = Arc::new(Arbiters::new(config.arbiters));
         let surroundings = Surroundings {

@@ -5,6 +5,8 @@
 
 #[path = "kafka_exactly_once/aborts.rs"]
 mod aborts;
+#[path = "kafka_support/admin.rs"]
+mod admin;
 #[path = "kafka_support/child.rs"]
 mod child;
 #[path = "kafka_exactly_once/crashes.rs"]
@@ -13,6 +15,8 @@ mod crashes;
 mod gaps;
 #[path = "kafka_support/raw_log.rs"]
 mod raw_log;
+#[path = "kafka_exactly_once/refusals.rs"]
+mod refusals;
 #[path = "kafka_support/shop.rs"]
 mod shop;
 #[path = "kafka_support/mod.rs"]

@@ -6,10 +6,14 @@ mod postgres;
 #[path = "kafka_support/mod.rs"]
 mod support;
 
-use std::{path::Path, sync::Arc};
+use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
-use pandaflow::{ports::Transport, settings::Settings};
-use pandaflow_actors::{Mode, Program};
+use pandaflow::{Context, Event, Handle, StreamProcessor, SystemClock, ports::Transport, settings::Settings};
+use pandaflow_actors::{
+    Mode, Program, Runtime, RuntimeConfig, Services, ServicesConfig,
+    transport::embedded::{EmbeddedConfig, EmbeddedTransport},
+};
+use serde::{Deserialize, Serialize};
 
 use self::postgres::{Schema, runtime, server};
 
@@ -44,6 +48,65 @@ fn the_settings_choose_where_settlements_are_made() {
         assert_eq!(transport.transactions().is_some(), unpublished.is_some());
         close(&transport);
     }
+}
+
+#[derive(Serialize, Deserialize, Event)]
+#[event(type = "payment", key = "{account}")]
+struct Paid {
+    account: String,
+}
+
+#[derive(StreamProcessor)]
+#[processor(name = "book", input(topic = "payments", event = Paid), transaction)]
+struct Book;
+
+impl Handle<Paid> for Book {
+    type Error = Infallible;
+
+    async fn handle(&mut self, _: Event<Paid>, _: &mut Context<Self>) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Starts the book on a transport, and ends it again; or says why it can't be started.
+fn start_book(transport: Arc<dyn Transport>) -> Result<(), String> {
+    actix::System::new().block_on(async move {
+        let services = Services::start(&*transport, ServicesConfig::default());
+        let program =
+            Program::new().processor(|| Book).namespace("paper".parse().expect("it is a namespace"));
+        let config = RuntimeConfig { arbiters: 1, ..RuntimeConfig::default() };
+        let log = slog::Logger::root(slog::Discard, slog::o!());
+        let started = Runtime::start(&program, transport, services, Arc::new(SystemClock), config, log).await;
+        let runtime = started.map_err(|error| error.to_string())?;
+        let in_time = runtime.drain(Duration::from_secs(20)).await;
+        runtime.end().await;
+        if in_time { Ok(()) } else { Err("it doesn't drain".into()) }
+    })
+}
+
+/// At its start and not at its first event; and nothing of it is made.
+#[test]
+fn a_processor_that_declares_a_transaction_is_refused_where_there_is_none() {
+    let (Some(broker), Some(server)) = (support::broker(), server()) else { return };
+    let schema = Schema::make(&server);
+    let (url, prefix) = (schema.url(), format!("t{}-", uuid::Uuid::now_v7().simple()));
+    let refused = |told: Result<(), String>| {
+        let told = told.expect_err("there is no transaction to be had");
+        assert!(told.contains("book") && told.contains("DATABASE__SETTLEMENT=database"), "{told}");
+    };
+    let with = |settlement| {
+        let database = [("DATABASE__URL", url.as_str()), ("DATABASE__SETTLEMENT", settlement)];
+        let transport = open(&broker, &[("KAFKA__PREFIX", prefix.as_str()), database[0], database[1]]);
+        transport.expect("both servers are up")
+    };
+    let transport = with("broker");
+    refused(start_book(Arc::clone(&transport)));
+    close(&transport);
+    start_book(with("database")).expect("there are transactions");
+
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let embedded = EmbeddedTransport::open(folder.path(), EmbeddedConfig::default()).expect("it is new");
+    refused(start_book(Arc::new(embedded)));
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub struct Declaration {
     pub dedup: Option<Dedup>,
     /// How often effects may become real on a broker; as the settings say unless declared.
     pub guarantee: Option<Guarantee>,
+    /// Whether its handlers take part in a transaction of a database, so that it can only start where settlements are made in
+    /// one; not unless declared.
+    pub transaction: bool,
 }
 
 impl Declaration {

@@ -34,6 +34,7 @@ mod values;
 /// | `retry(class = "rate_limit", attempts = 8)` | the same for one class, over the one for all; one for each class | |
 /// | `dedup`, `dedup(ttl = "24h")` | each event id is handled once, and remembered as long | no dedup; `"24h"` |
 /// | `guarantee = "exactly-once"` | how often effects may become real on Kafka: `"at-least-once"` or `"exactly-once"`; elsewhere each becomes real once anyway | `KAFKA__GUARANTEE` |
+/// | `transaction` | handlers call `ctx.transaction()`: the program starts only where settlements are made in a database | it starts anywhere, and the call fails elsewhere |
 ///
 /// Topics are segments of lower-case letters, digits, `-` and `_` with `.` between them, without the namespace.
 /// `input`, `table` and `output` take `format = "envelope"` (the default), `"json"`, `"bytes"` (for `Blob`), or the

@@ -1,16 +1,41 @@
-//! `dead-letters list` and `dead-letters show`, also while another process runs on the data.
+//! `dead-letters list` and `dead-letters show`, also while another process runs on the data: from the file of the embedded
+//! mode, or from where a program on Kafka keeps them.
 
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use bytes::Bytes;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use pandaflow::{
     DeadLetter, ErrorClass, Timestamp,
     ports::{DeadLetterFilter, DeadLetterId, StoreError, StoredDeadLetter},
+    settings::{Loader, Settings},
 };
 use serde_json::{Value, json};
 
-use crate::transport::embedded::{EmbeddedReport, OpenError};
+use crate::{
+    Mode, ModeError, cli,
+    mode::KeptLetters,
+    read_settings,
+    transport::embedded::{EmbeddedReport, OpenError},
+};
+
+/// `dead-letters` with its options.
+#[derive(Debug, Clone, Args)]
+pub struct DeadLettersArguments {
+    /// Where they are: embedded (a file in the data folder) or kafka (topics, or PostgreSQL, as the settings say)
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", global = true)]
+    pub mode: Mode,
+    /// The folder that the data of the embedded mode lies in
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: DeadLettersCommand,
+}
 
 /// What to do with dead letters.
 #[derive(Debug, Clone, Subcommand)]
@@ -53,9 +78,32 @@ pub enum DeadLettersError {
     /// The data can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Where a program on Kafka keeps them can't be reached.
+    #[error(transparent)]
+    Mode(#[from] ModeError),
     /// There is no such letter.
     #[error("there is no dead letter {0}; `dead-letters list` tells which there are")]
     Unknown(i64),
+}
+
+impl DeadLettersArguments {
+    /// Prints the answer, or what is to be mended; `folder` is where data lies by the settings.
+    pub async fn run(&self, loader: &Loader, folder: impl FnOnce(&Settings) -> PathBuf) -> ExitCode {
+        match (self.mode, &self.data) {
+            (Mode::Kafka, Some(_)) => {
+                cli::refuse("--data goes with --mode embedded: on Kafka the servers keep the data")
+            }
+            (Mode::Embedded, Some(folder)) => cli::answer(self.command.run(folder)),
+            (mode, None) => match (mode, read_settings(loader)) {
+                (_, Err(error)) => cli::refuse(error),
+                (Mode::Embedded, Ok(settings)) if settings.database.url.postgres().is_some() => {
+                    cli::refuse(ModeError::NoFile)
+                }
+                (Mode::Embedded, Ok(settings)) => cli::answer(self.command.run(&folder(&settings))),
+                (Mode::Kafka, Ok(settings)) => cli::answer(self.command.run_on_kafka(&settings).await),
+            },
+        }
+    }
 }
 
 impl DeadLettersCommand {
@@ -66,22 +114,51 @@ impl DeadLettersCommand {
     pub fn run(&self, folder: &Path) -> Result<String, DeadLettersError> {
         let report = EmbeddedReport::open(folder)?;
         match self {
-            Self::List { processor, namespace, class, limit, json } => {
-                let filter = DeadLetterFilter {
-                    processor: processor.clone(),
-                    namespace: namespace.clone(),
-                    class: *class,
-                    limit: *limit,
-                };
-                let letters = report.dead_letters(filter)?;
-                Ok(if *json { lines(&letters) } else { table(&letters) })
-            }
-            Self::Show { id, json } => {
-                let letter = report.dead_letter(DeadLetterId(*id))?.ok_or(DeadLettersError::Unknown(*id))?;
-                Ok(if *json { format!("{:#}\n", object(&letter)) } else { sheet(&letter) })
-            }
+            Self::List { json, .. } => Ok(listed(&report.dead_letters(self.filter())?, *json)),
+            Self::Show { id, json } => shown(report.dead_letter(DeadLetterId(*id))?, *id, *json),
         }
     }
+
+    /// The text to print, from where the settings of a program on Kafka keep dead letters: `{topic}.dlq`, or PostgreSQL.
+    ///
+    /// # Errors
+    /// The servers can't be reached or read, or there is no such letter.
+    pub async fn run_on_kafka(&self, settings: &Settings) -> Result<String, DeadLettersError> {
+        let kept = KeptLetters::open(settings).await?;
+        let answer = self.read(&kept).await;
+        kept.close().await;
+        answer
+    }
+
+    async fn read(&self, kept: &KeptLetters) -> Result<String, DeadLettersError> {
+        let store = kept.store();
+        match self {
+            Self::List { json, .. } => Ok(listed(&store.list(self.filter()).await?, *json)),
+            Self::Show { id, json } => shown(store.show(DeadLetterId(*id)).await?, *id, *json),
+        }
+    }
+
+    /// Which letters are asked for; all of them where one is to be shown.
+    fn filter(&self) -> DeadLetterFilter {
+        match self {
+            Self::Show { .. } => DeadLetterFilter::default(),
+            Self::List { processor, namespace, class, limit, .. } => DeadLetterFilter {
+                processor: processor.clone(),
+                namespace: namespace.clone(),
+                class: *class,
+                limit: *limit,
+            },
+        }
+    }
+}
+
+fn listed(letters: &[StoredDeadLetter], json: bool) -> String {
+    if json { lines(letters) } else { table(letters) }
+}
+
+fn shown(letter: Option<StoredDeadLetter>, id: i64, json: bool) -> Result<String, DeadLettersError> {
+    let letter = letter.ok_or(DeadLettersError::Unknown(id))?;
+    Ok(if json { format!("{:#}\n", object(&letter)) } else { sheet(&letter) })
 }
 
 fn lines(letters: &[StoredDeadLetter]) -> String {

@@ -22,17 +22,9 @@ fn by(settings: &Settings, dedup: Arc<dyn DedupStore>) -> Result<KafkaConfig, Mo
 /// With dead letters in the database, or with everything that is settled, ids included.
 #[cfg(feature = "postgres")]
 async fn with_postgres(settings: &Settings, url: &str) -> Result<KafkaConfig, ModeError> {
-    use crate::transport::postgres::{PostgresConfig, PostgresStore};
     use pandaflow::settings::SettleIn;
-    let database = &settings.database;
-    let config = PostgresConfig {
-        connections: database.pool_size,
-        timeout: database.timeout,
-        ..PostgresConfig::new(url)
-    };
-    let store = PostgresStore::open(&config).map_err(ModeError::Postgres)?;
-    store.migrate().await.map_err(ModeError::Postgres)?;
-    match database.settlement {
+    let store = postgres(settings, url).await?;
+    match settings.database.settlement {
         SettleIn::Broker => {
             let config = by(settings, dedup(settings).await?)?;
             Ok(KafkaConfig { dead_letters: Some(store.dead_letters()), ..config })
@@ -45,6 +37,41 @@ async fn with_postgres(settings: &Settings, url: &str) -> Result<KafkaConfig, Mo
             Ok(KafkaConfig { settle_in: Some(settlements), ..config })
         }
     }
+}
+
+/// The database with its tables.
+#[cfg(feature = "postgres")]
+async fn postgres(
+    settings: &Settings,
+    url: &str,
+) -> Result<crate::transport::postgres::PostgresStore, ModeError> {
+    use crate::transport::postgres::{PostgresConfig, PostgresStore};
+    let config = PostgresConfig {
+        connections: settings.database.pool_size,
+        timeout: settings.database.timeout,
+        ..PostgresConfig::new(url)
+    };
+    let store = PostgresStore::open(&config).map_err(ModeError::Postgres)?;
+    store.migrate().await.map_err(ModeError::Postgres)?;
+    Ok(store)
+}
+
+/// The dead letters in the database, wherever settlements are made.
+#[cfg(feature = "postgres")]
+pub(super) async fn dead_letters(
+    settings: &Settings,
+    url: &str,
+) -> Result<Arc<dyn pandaflow::ports::DeadLetterStore>, ModeError> {
+    Ok(postgres(settings, url).await?.dead_letters())
+}
+
+/// Without the feature there is nothing to open.
+#[cfg(not(feature = "postgres"))]
+pub(super) async fn dead_letters(
+    _settings: &Settings,
+    _url: &str,
+) -> Result<Arc<dyn pandaflow::ports::DeadLetterStore>, ModeError> {
+    Err(ModeError::NoPostgres)
 }
 
 /// Without the feature there is nothing to open.

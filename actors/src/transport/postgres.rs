@@ -22,6 +22,7 @@
 //! # When it is down
 //! Calls fail within the time limit, and succeed again by themselves once it is back.
 
+mod applied;
 mod changes;
 mod claims;
 mod config;

@@ -56,6 +56,15 @@ pub trait SettlementDatabase: Send + Sync {
     /// Makes a new owner of a group's partition, fencing the one before.
     fn acquire(&self, acquisition: Acquisition) -> BoxFuture<'static, Result<Found, StoreError>>;
 
+    /// Forgets the events of a topic that have gone into states ([`Acquired::applied`]): its log is another one by now, whose
+    /// events have other offsets.
+    fn forget_applied(
+        &self,
+        group: Group,
+        partition: Partition,
+        topic: TopicName,
+    ) -> BoxFuture<'static, Result<(), StoreError>>;
+
     /// Makes settlements of one owner real, in their order, all of them or none. The caller hands an owner's settlements in one
     /// after the other, and those that failed in the same order again; one whose commit had no answer is found to be real then,
     /// and not made twice.

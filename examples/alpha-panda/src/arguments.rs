@@ -13,7 +13,7 @@ use pandaflow::{
 };
 use pandaflow_actors::{
     EnvironmentError, Mode, Program,
-    cli::{self, ConfigCommand, DeadLettersCommand, TopicsCommand},
+    cli::{self, ConfigCommand, DeadLettersArguments, TopicsCommand},
     read_settings,
 };
 
@@ -59,14 +59,7 @@ pub enum Command {
         command: Option<TopicsCommand>,
     },
     /// List and show events that were given up on
-    DeadLetters {
-        /// The folder that the data lies in
-        #[arg(long, value_name = "DIR", global = true)]
-        data: Option<PathBuf>,
-        /// What to do with them.
-        #[command(subcommand)]
-        command: DeadLettersCommand,
-    },
+    DeadLetters(DeadLettersArguments),
     /// Check and print the settings
     Config {
         /// What to do with them.
@@ -188,17 +181,6 @@ impl Place {
 #[must_use]
 pub fn loader() -> Loader {
     Loader::new().section::<settings::PaperTrading>().section::<settings::Zerodha>().brokers(NAMESPACES)
-}
-
-/// Where the data lies: as the command line says, else the settings, else in a folder of its own.
-///
-/// # Errors
-/// The settings are wrong.
-pub fn data_folder(option: Option<PathBuf>) -> Result<PathBuf, EnvironmentError> {
-    match option {
-        Some(folder) => Ok(folder),
-        None => Ok(data_by(&read_settings(&loader())?)),
-    }
 }
 
 /// Where the data lies by the settings.

@@ -15,10 +15,9 @@ async fn main() -> ExitCode {
         Command::Feed(options) => alpha_panda::run::feed(options).await,
         Command::Report(options) => alpha_panda::run::report(options).await,
         Command::Topics { command } => alpha_panda::arguments::topics(command).await,
-        Command::DeadLetters { data, command } => match alpha_panda::arguments::data_folder(data) {
-            Ok(folder) => cli::answer(command.run(&folder)),
-            Err(error) => cli::refuse(error),
-        },
+        Command::DeadLetters(letters) => {
+            letters.run(&alpha_panda::arguments::loader(), alpha_panda::arguments::data_by).await
+        }
         Command::Config { command } => cli::answer(command.run(&alpha_panda::arguments::loader())),
     }
 }

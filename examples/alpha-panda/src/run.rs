@@ -12,6 +12,7 @@ mod setup;
 
 use std::{net::TcpListener, process::ExitCode, time::Duration};
 
+use pandaflow::ports::StoreError;
 use pandaflow_actors::{Mode, Process, Signals, cli, logging, transport::embedded::EmbeddedTransport};
 use tokio::time::Instant;
 
@@ -27,8 +28,9 @@ use crate::{arguments::RunOptions, feed::FileSummary};
 /// How often the run looks how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How often in a row it may be impossible to say how far the run is: a store may be busy, the events go on.
-const LOOKS_FAILED_AT_MOST: u32 = 50;
+/// How long it may be impossible to say how far the run is, while a server is away: its clients wait for it, and whoever
+/// mends it has this long.
+const AWAY_AT_MOST: Duration = Duration::from_secs(10 * 60);
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,35 +121,39 @@ async fn go(
     Ok(if faults.is_empty() { printed } else { ExitCode::FAILURE })
 }
 
-/// Follows the run to its end.
+/// Follows the run to its end. A server that is away is waited for, for [`AWAY_AT_MOST`].
 async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, progress: &mut Progress) -> End {
-    let runtime = process.runtime();
-    let mut looks_failed = 0;
+    let mut away_since = None;
     loop {
-        tokio::select! {
+        let looked = tokio::select! {
             () = signals.first() => return End::Interrupted,
-            reason = runtime.failed() => return End::Failed(reason),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+            reason = process.runtime().failed() => return End::Failed(reason),
+            looked = look(process, feed, progress) => looked,
+        };
         if let Some(error) = feed.error() {
             return End::Failed(error);
         }
-        // Asked before the lag: what is published after that is in no lag that counts.
-        let published_all = feed.is_done();
-        match runtime.lag().await {
-            Ok(lag) => {
-                progress.show(feed.published(), &lag);
-                if published_all && runtime.has_settled_all(&lag) {
-                    match runtime.is_idle().await {
-                        Ok(true) => return End::Done,
-                        Ok(false) => {}
-                        Err(error) => return End::Failed(error.to_string()),
-                    }
+        match looked {
+            Ok(true) => return End::Done,
+            Ok(false) => away_since = None,
+            Err(error) => {
+                let since = *away_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= AWAY_AT_MOST {
+                    return End::Failed(format!("{error}; so it has been for {} s", AWAY_AT_MOST.as_secs()));
                 }
-                looks_failed = 0;
+                progress.wait_for(&error);
             }
-            Err(error) if looks_failed == LOOKS_FAILED_AT_MOST => return End::Failed(error.to_string()),
-            Err(_) => looks_failed += 1,
         }
     }
+}
+
+/// Waits a little, then looks how far the run is; whether it is at its end.
+async fn look(process: &Process, feed: &FeedPublisher, progress: &mut Progress) -> Result<bool, StoreError> {
+    tokio::time::sleep(LOOK_EVERY).await;
+    let runtime = process.runtime();
+    // Asked before the lag: what is published after that is in no lag that counts.
+    let published_all = feed.is_done();
+    let lag = runtime.lag().await?;
+    progress.show(feed.published(), &lag);
+    Ok(published_all && runtime.has_settled_all(&lag) && runtime.is_idle().await?)
 }

@@ -51,6 +51,7 @@ fn what_is_not_declared_is_as_documented() {
         retries: &[],
         dedup: None,
         guarantee: None,
+        transaction: false,
     };
     assert_eq!(Least::DECLARATION, expected);
 }
@@ -92,6 +93,7 @@ struct Seen<T> {
     retry(class = "poison", attempts = 2),
     dedup(ttl = "2d"),
     guarantee = "exactly-once",
+    transaction,
 )]
 struct All {
     name: &'static str,

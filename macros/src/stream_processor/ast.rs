@@ -19,6 +19,8 @@ pub(crate) struct Written {
     pub(crate) retries: Vec<Retry>,
     pub(crate) dedup: Option<Dedup>,
     pub(crate) guarantee: Option<LitStr>,
+    /// Whether the word `transaction` was given.
+    pub(crate) transaction: bool,
     /// Names of options that were given, also with a value that could not be read.
     pub(crate) given: Vec<&'static str>,
 }

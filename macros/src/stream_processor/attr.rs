@@ -23,6 +23,7 @@ const OPTIONS: &[&str] = &[
     "retry",
     "dedup",
     "guarantee",
+    "transaction",
 ];
 
 /// Reads all `#[processor(..)]` of a struct.
@@ -56,9 +57,19 @@ fn option(written: &mut Written, key: &Key, input: ParseStream<'_>, mistakes: &m
         "timeout" => written.timeout = Some(values::string(key, input, "timeout = \"30s\"")?),
         "retry" => written.retries.push(retry(key, input, mistakes)?),
         "dedup" => written.dedup = Some(dedup(key, input, mistakes)?),
-        _ => written.guarantee = Some(values::string(key, input, "guarantee = \"exactly-once\"")?),
+        "guarantee" => written.guarantee = Some(values::string(key, input, "guarantee = \"exactly-once\"")?),
+        _ => written.transaction = word(key, input)?,
     }
     Ok(())
+}
+
+/// A word that says all by itself.
+fn word(key: &Key, input: ParseStream<'_>) -> Result<bool> {
+    if input.is_empty() || input.peek(syn::Token![,]) {
+        return Ok(true);
+    }
+    let message = format!("`{0}` takes no value: write `{0}` alone, or remove it", key.name);
+    Err(syn::Error::new(key.token.span(), message))
 }
 
 fn channel(key: &Key, input: ParseStream<'_>, mistakes: &mut Mistakes) -> Result<Channel> {

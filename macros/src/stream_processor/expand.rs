@@ -102,6 +102,7 @@ fn declaration(plan: &Plan) -> TokenStream {
         let guarantee = format_ident!("{guarantee}");
         quote!(::pandaflow::Guarantee::#guarantee)
     }));
+    let transaction = plan.transaction;
     quote! {
         ::pandaflow::Declaration {
             name: #name,
@@ -115,6 +116,7 @@ fn declaration(plan: &Plan) -> TokenStream {
             retries: &[#(#retries),*],
             dedup: #dedup,
             guarantee: #guarantee,
+            transaction: #transaction,
         }
     }
 }

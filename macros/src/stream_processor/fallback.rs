@@ -35,6 +35,7 @@ pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> Toke
                     retries: &[],
                     dedup: ::std::option::Option::None,
                     guarantee: ::std::option::Option::None,
+                    transaction: false,
                 };
                 async fn attempt(
                     &mut self,

@@ -27,6 +27,7 @@ pub(super) struct Plan {
     pub(super) retries: Vec<Retry>,
     pub(super) dedup: Option<Option<Duration>>,
     pub(super) guarantee: Option<&'static str>,
+    pub(super) transaction: bool,
 }
 
 /// How retries differ from the defaults.
@@ -65,6 +66,7 @@ pub(super) fn plan(input: &DeriveInput, written: &Written, mistakes: &mut Mistak
         retries: retries::rules(&written.retries, mistakes),
         dedup: dedup.and_then(|dedup| mistakes.take(dedup)),
         guarantee: guarantee(written, mistakes),
+        transaction: written.transaction,
     })
 }
 

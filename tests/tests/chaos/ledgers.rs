@@ -21,6 +21,16 @@ pub(crate) fn balance(log: &BrokerLog, told: &Value) {
     }
 }
 
+/// Records of the inputs that no processor has consumed, by the ledgers.
+pub(crate) fn behind(log: &BrokerLog, told: &Value) -> i64 {
+    let mut behind = 0;
+    for (group, row) in GROUPS.iter().zip(told["ledger"].as_array().unwrap()) {
+        group.inputs().iter().for_each(|topic| log.each(topic, |_| behind += 1));
+        behind -= row["consumed"].as_i64().unwrap();
+    }
+    behind
+}
+
 type Place = (String, i32);
 
 /// Offsets, owners' epochs and ledgers as they were committed, one after the other: none ever went back, so that every

@@ -24,8 +24,12 @@ enum Victim {
     Server(&'static str),
 }
 
+/// The first two troubles, of the database: a short run would have none of it by chance.
+const OF_THE_DATABASE: [u64; 2] = [8, 10];
+
 /// Trouble for as long: every 2 to 5 seconds something begins to go wrong. By time, from the beginning.
 pub(crate) fn schedule(chance: &mut Chance, length: Duration, processes: usize) -> Vec<(Duration, Action)> {
+    let mut kinds = OF_THE_DATABASE.into_iter();
     let mut actions = Vec::new();
     let mut well_from: BTreeMap<Victim, Duration> = BTreeMap::new();
     let mut at = Duration::ZERO;
@@ -36,7 +40,8 @@ pub(crate) fn schedule(chance: &mut Chance, length: Duration, processes: usize) 
         }
         // Whoever has trouble already has enough of it.
         let (victim, begins, ends, lasts) = loop {
-            let trouble = draw(chance, processes);
+            let kind = kinds.next().unwrap_or_else(|| chance.below(11));
+            let trouble = draw(chance, processes, kind);
             if well_from.get(&trouble.0).is_none_or(|well| *well <= at) {
                 break trouble;
             }
@@ -49,19 +54,24 @@ pub(crate) fn schedule(chance: &mut Chance, length: Duration, processes: usize) 
     actions
 }
 
-fn draw(chance: &mut Chance, processes: usize) -> (Victim, Action, Action, Duration) {
+fn draw(chance: &mut Chance, processes: usize, kind: u64) -> (Victim, Action, Action, Duration) {
     let process = usize::try_from(chance.below(processes as u64)).expect("it is a small number");
-    let (kind, length) = (chance.below(8), Duration::from_millis(chance.below(3_000)));
-    let (of_process, redis, kafka) =
-        (Victim::Process(process), Victim::Server("redis"), Victim::Server("kafka"));
+    let length = Duration::from_millis(chance.below(3_000));
+    let of_process = Victim::Process(process);
+    let server = match kind {
+        5 => "redis",
+        6 | 7 => "kafka",
+        _ => "postgres",
+    };
     match kind {
         0..=2 => (of_process, Action::Kill(process), Action::Restart(process), length),
         3 | 4 => (of_process, Action::HoldStill(process), Action::LetGoOn(process), Duration::from_secs(10)),
-        5 => (redis, Action::KillServer("redis"), Action::StartServer("redis"), length),
-        6 => (kafka, Action::KillServer("kafka"), Action::StartServer("kafka"), length),
+        5 | 6 | 8 | 9 => {
+            (Victim::Server(server), Action::KillServer(server), Action::StartServer(server), length)
+        }
         _ => {
             let lasts = Duration::from_secs(2) + 2 * length;
-            (kafka, Action::PauseServer("kafka"), Action::ResumeServer("kafka"), lasts)
+            (Victim::Server(server), Action::PauseServer(server), Action::ResumeServer(server), lasts)
         }
     }
 }

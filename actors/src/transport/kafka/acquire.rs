@@ -59,7 +59,10 @@ impl Found {
             self.ends.push(span.end);
             let next = progress.next;
             let (resumed, reach) = span.resume(progress);
-            let another = reach == Reach::Beyond || self.table.knows_beyond(&topic, span.end);
+            let gone_in = |applied: &Applied| applied.topic == topic && applied.last >= span.end;
+            let another = reach == Reach::Beyond
+                || self.table.knows_beyond(&topic, span.end)
+                || self.applied.iter().any(gone_in);
             match reach {
                 _ if another => {
                     log::error!(

@@ -15,7 +15,7 @@ use pandaflow::Partition;
 use rdkafka::{TopicPartitionList, topic_partition_list::Offset};
 use tokio::sync::oneshot;
 
-use super::{record::Outbound, topics::number};
+use super::{record::Outbound, topics::number, unfit::Refusal};
 
 /// An offset to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) enum NotCommitted {
     Fenced(String),
     /// It may be tried again.
     Retry(String),
+    /// The broker will never take these of its records.
+    Unfit(Vec<Refusal>),
 }
 
 impl NotCommitted {

@@ -2,7 +2,11 @@
 //! hands over, and how far groups have come. The group's offsets are committed as well, afterwards and as well as it goes, for
 //! other tools to see.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use pandaflow::{
     Epoch, Group, Offset, TopicName,
@@ -58,16 +62,28 @@ where
         found.progress = held.acquired.progress;
         found.ledger = held.acquired.ledger;
         found.attempts = held.acquired.attempts;
+        found.applied = held.acquired.applied;
     }
     if search.purpose == Purpose::Settling {
         return Ok(all);
     }
-    let asking = Arc::clone(core);
+    let known: Vec<BTreeSet<TopicName>> = all.iter().map(topics_of_applied).collect();
+    let (asking, group) = (Arc::clone(core), search.group.clone());
     let held_against = move || {
         all.iter_mut().try_for_each(|found| found.hold_against_logs(&asking, &search.group))?;
         Ok(all)
     };
-    core.background.ask(held_against).await
+    let all = core.background.ask(held_against).await?;
+    for (found, before) in all.iter().zip(known) {
+        for topic in before.difference(&topics_of_applied(found)) {
+            database.forget_applied(group.clone(), found.partition, topic.clone()).await?;
+        }
+    }
+    Ok(all)
+}
+
+fn topics_of_applied(found: &Found) -> BTreeSet<TopicName> {
+    found.applied.iter().map(|applied| applied.topic.clone()).collect()
 }
 
 /// Whether the group's offsets on the broker pass something that is not settled: somebody has moved them.
@@ -93,7 +109,15 @@ async fn adopt(
     if !begun && found.ledger == Ledger::default() && table.states.is_empty() && table.attempts.is_empty() {
         return Ok(false);
     }
-    let states = table.states.into_iter().map(|(key, state)| StateChange::new(key, state.value));
+    // With the events that are in it and not settled: the next owner must know of them as well, however soon it comes.
+    let open = |applied: &(TopicName, Offset)| {
+        let settled = found.progress.iter().find(|(topic, _)| *topic == applied.0);
+        settled.is_none_or(|(_, progress)| applied.1 >= progress.next)
+    };
+    let states = table.states.into_iter().map(|(key, state)| StateChange {
+        applied: state.applied.into_iter().filter(open).collect(),
+        ..StateChange::new(key, state.value)
+    });
     let settlement = Settlement {
         states: states.collect(),
         attempts: found.attempts.iter().cloned().map(AttemptChange::Failed).collect(),

@@ -102,6 +102,7 @@ pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option
 }
 
 /// A record on its way to the broker.
+#[derive(Clone)]
 pub(super) struct Outbound {
     /// The name on the broker.
     pub(super) topic: String,
@@ -118,18 +119,6 @@ impl Outbound {
         let headers = self.headers.as_ref().map_or(0, headers_size);
         let field = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         field(&self.key) + field(&self.value) + headers
-    }
-
-    /// What it is known by.
-    pub(super) fn without_headers(&self) -> Self {
-        Self {
-            topic: self.topic.clone(),
-            partition: self.partition,
-            timestamp: self.timestamp,
-            key: self.key.clone(),
-            value: self.value.clone(),
-            headers: None,
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     failure::store_error,
     producer::{NotSent, NotSentKind},
     record::Outbound,
+    unfit::{Likeness, Refusal},
 };
 
 /// Why a settlement is not real.
@@ -30,22 +31,32 @@ pub(super) async fn send(
         Err(NotSent { kind: NotSentKind::Unfit, .. }) => {}
         sent => return sent.map_err(|not_sent| told(core, not_sent)),
     }
-    let mut refused = None;
-    for record in again().map_err(retry)? {
-        let (facts, size) = (record.without_headers(), record.size());
-        match core.producer.send(std::iter::once(record)).await {
+    let mut refusals = Vec::new();
+    for sent in again().map_err(retry)? {
+        let record = Likeness::of(&sent);
+        match core.producer.send(std::iter::once(sent)).await {
             Ok(()) => {}
-            Err(NotSent { kind: NotSentKind::Unfit, why, .. }) => {
-                // To its end, so that all of them are known and none costs a try of its own.
-                let why = unfit(core, &facts, size, &why);
-                if refused.as_ref().is_none_or(|(kind, _)| *kind != SettleErrorKind::Refused) {
-                    refused = Some(why);
-                }
+            // To its end, so that all of them are known and none costs a try of its own.
+            Err(NotSent { kind: NotSentKind::Unfit, why, .. }) => refusals.push(Refusal { record, why }),
+            Err(not_sent) => {
+                give_up(core, &refusals);
+                return Err(told(core, not_sent));
             }
-            Err(not_sent) => return Err(told(core, not_sent)),
         }
     }
-    refused.map_or(Ok(()), Err)
+    give_up(core, &refusals).map_or(Ok(()), Err)
+}
+
+/// Remembers what the broker will never take. With one that is no dead letter, its settlement is refused.
+pub(super) fn give_up(core: &Core, refusals: &[Refusal]) -> Option<Why> {
+    refusals.iter().for_each(|refusal| core.unfit.remember(&refusal.record));
+    let is_letter = |refusal: &&Refusal| {
+        core.names.read(&refusal.record.topic).is_some_and(|topic| core.names.holds_dead_letters(&topic))
+    };
+    let refused = refusals.iter().find(|refusal| !is_letter(refusal));
+    let kind = if refused.is_some() { SettleErrorKind::Refused } else { SettleErrorKind::Retry };
+    let Refusal { record: Likeness { topic, partition, size, .. }, why } = refused.or(refusals.first())?;
+    Some((kind, store_error(format!("{topic}[{partition}] doesn't take a record of {size} bytes: {why}"))))
 }
 
 /// What it means that records are not on the broker.
@@ -57,14 +68,4 @@ pub(super) fn told(core: &Core, NotSent { kind, topic, why }: NotSent) -> Why {
         core.topics.forget(&topic);
     }
     (SettleErrorKind::Retry, store_error(format!("records were not confirmed: {topic}: {why}")))
-}
-
-fn unfit(core: &Core, record: &Outbound, size: usize, why: &str) -> Why {
-    core.unfit.remember(record, size);
-    let of_dead_letters =
-        core.names.read(&record.topic).is_some_and(|topic| core.names.holds_dead_letters(&topic));
-    let kind = if of_dead_letters { SettleErrorKind::Retry } else { SettleErrorKind::Refused };
-    let topic = &record.topic;
-    let partition = record.partition;
-    (kind, store_error(format!("{topic}[{partition}] doesn't take a record of {size} bytes: {why}")))
 }

@@ -15,6 +15,7 @@
 //! | | |
 //! | --- | --- |
 //! | a record or the offsets are not taken | the transaction is aborted, the settlements may be tried again |
+//! | a record is refused for good | aborted as well; from then on each owner's settlements go by themselves, one record after the other, until it is found: its settlement is refused, the others go on |
 //! | the abort has no answer, or the client failed for good | a new producer; its first request ends what the old one left open |
 //! | the commit has no answer | a new producer, as above; then the committed note tells whether it became real: each has a number that no other has. Never the same commit again: a late one could end the next transaction |
 //! | the producer is fenced | a member (whose name nobody else has) ran out of time: a new producer, and the note tells. An outsider has been replaced: its owner is fenced |

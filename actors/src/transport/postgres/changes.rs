@@ -15,6 +15,8 @@ pub(super) struct Changes<'a> {
     pub(super) outputs: Vec<&'a Outgoing>,
     /// The last state of each key; `None` removes it.
     pub(super) states: HashMap<&'a [u8], Option<&'a [u8]>>,
+    /// Per topic and key, the last event that has gone into the key's state on the broker and is not settled.
+    pub(super) applied: HashMap<(&'a TopicName, &'a [u8]), Offset>,
     /// Until when each id is done.
     pub(super) marks: HashMap<Uuid, Timestamp>,
     pub(super) dead_letters: Vec<&'a DeadLetter>,
@@ -32,6 +34,8 @@ impl<'a> Changes<'a> {
             changes.outputs.extend(&settlement.outputs);
             for change in &settlement.states {
                 changes.states.insert(&change.key, change.value.as_deref());
+                let last = |(topic, last): &'a (TopicName, Offset)| ((topic, &change.key[..]), *last);
+                changes.applied.extend(change.applied.iter().map(last));
             }
             changes.marks.extend(settlement.marks.iter().map(|mark| (mark.id.0, mark.expires)));
             changes.dead_letters.extend(&settlement.dead_letters);

@@ -26,6 +26,11 @@ const REMOVE_STATES: &str = "\
     DELETE FROM pandaflow_states
     WHERE group_name = $1 AND part = $2 AND digest IN (SELECT sha256(row.key) FROM unnest($3) AS row (key))";
 
+const PUT_APPLIED: &str = "\
+    INSERT INTO pandaflow_applied (group_name, part, topic, key, off)
+    SELECT $1, $2, row.topic, row.key, row.off FROM unnest($3, $4, $5) AS row (topic, key, off)
+    ON CONFLICT (group_name, part, topic, digest) DO UPDATE SET off = excluded.off";
+
 const PUT_ATTEMPTS: &str = "\
     INSERT INTO pandaflow_attempts (group_name, part, topic, off, attempts, first_failed_ms)
     SELECT $1, $2, row.topic, row.off, row.attempts, row.first_failed_ms
@@ -52,6 +57,7 @@ pub(super) async fn write(
 ) -> QueryResult<()> {
     outputs(connection, changes).await?;
     states(connection, owner, changes).await?;
+    applied(connection, owner, changes).await?;
     marks(connection, owner, changes).await?;
     letters(connection, changes, now).await?;
     attempts(connection, owner, changes).await?;
@@ -103,6 +109,27 @@ async fn states(connection: &mut AsyncPgConnection, owner: &Owner, changes: &Cha
         remove.execute(connection).await?;
     }
     Ok(())
+}
+
+async fn applied(
+    connection: &mut AsyncPgConnection,
+    owner: &Owner,
+    changes: &Changes<'_>,
+) -> QueryResult<()> {
+    if changes.applied.is_empty() {
+        return Ok(());
+    }
+    let (places, last): (Vec<_>, Vec<i64>) =
+        changes.applied.iter().map(|(place, last)| (*place, last.0.cast_signed())).unzip();
+    let (topics, keys): (Vec<&str>, Vec<&[u8]>) =
+        places.into_iter().map(|(topic, key)| (topic.as_str(), key)).unzip();
+    let put = sql_query(PUT_APPLIED)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<BigInt, _>(part(owner))
+        .bind::<Array<Text>, _>(topics)
+        .bind::<Array<Binary>, _>(keys)
+        .bind::<Array<BigInt>, _>(last);
+    put.execute(connection).await.map(drop)
 }
 
 async fn marks(connection: &mut AsyncPgConnection, owner: &Owner, changes: &Changes<'_>) -> QueryResult<()> {

@@ -9,7 +9,7 @@ use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
-    Epoch, Group, Partition,
+    Epoch, Group, Offset, Partition, TopicName,
     policy::watermark::Progress,
     ports::{
         Acquired, DeadLetterStore, DedupStore, Owner, SettleError, SettleErrorKind, Settlement, StateStore,
@@ -18,7 +18,7 @@ use pandaflow::{
 };
 
 use super::{
-    PostgresStore,
+    PostgresStore, applied,
     changes::Changes,
     database::{Connection, Database},
     owners::{self, Standing},
@@ -80,6 +80,23 @@ impl SettlementDatabase for PostgresSettlements {
         })
     }
 
+    fn forget_applied(
+        &self,
+        group: Group,
+        partition: Partition,
+        topic: TopicName,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        let database = Arc::clone(&self.database);
+        self.database.run(async move {
+            let all = (&topic, Offset(u64::MAX));
+            let group = &group;
+            let forget = |mut connection: Connection| async move {
+                applied::forget(&mut connection, group, partition, all).await
+            };
+            database.query("forgetting a log that is no more", forget).await
+        })
+    }
+
     fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'static, Result<(), SettleError>> {
         let (database, begun) = (Arc::clone(&self.database), Arc::clone(&self.begun));
         let settled = self.database.run(async move { Ok(settle(&database, &begun, &settlements).await) });
@@ -138,6 +155,7 @@ async fn acquire(connection: &mut AsyncPgConnection, asked: &Acquisition) -> Que
     let (epoch, ledger) = owners::acquire(connection, group, partition, asked.at_least).await?;
     let stored = owners::progress(connection, group, partition).await?;
     let attempts = owners::attempts(connection, group, partition).await?;
+    let applied = applied::take(connection, group, partition, &stored).await?;
     let progress = asked.topics.iter().map(|topic| {
         let found = stored.iter().find(|(known, _)| known == topic).map(|(_, progress)| progress.clone());
         (topic.clone(), found.unwrap_or_else(Progress::default))
@@ -145,7 +163,7 @@ async fn acquire(connection: &mut AsyncPgConnection, asked: &Acquisition) -> Que
     let progress = progress.collect();
     let owner = Owner { group: group.clone(), partition, epoch };
     let settled_before = !stored.is_empty() || ledger.consumed > 0;
-    let acquired = Acquired { owner, progress, ledger, attempts, applied: Vec::new() };
+    let acquired = Acquired { owner, progress, ledger, attempts, applied };
     Ok(Found { acquired, settled_before })
 }
 

@@ -1,9 +1,14 @@
 //! The progress of a run: a bar on a terminal, plain lines elsewhere, always on standard error.
 
-use std::{collections::BTreeMap, fmt::Write, io::IsTerminal, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{Display, Write},
+    io::IsTerminal,
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pandaflow::ports::Lag;
+use pandaflow::ports::{Lag, StoreError};
 use pandaflow_actors::cli;
 use tokio::time::Instant;
 
@@ -47,16 +52,29 @@ impl Progress {
         let rate = (through - first.min(through)) as f64 / seconds.max(0.001);
         let left = if rate > 0.0 { (self.total.saturating_sub(through)) as f64 / rate } else { 0.0 };
         let text = format!("{rate:.0} events/s, {left:.0} s left, lag: {steps}");
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(through);
-                bar.set_message(text);
-            }
-            None if Instant::now() >= self.line_at => {
-                self.line_at = Instant::now() + LINE_EVERY;
-                cli::warn(format_args!("progress: {through}/{} ticks, {text}", self.total));
-            }
-            None => {}
+        if let Some(bar) = &self.bar {
+            bar.set_position(through);
+            bar.set_message(text);
+        } else {
+            let total = self.total;
+            self.line(format_args!("progress: {through}/{total} ticks, {text}"));
+        }
+    }
+
+    /// Shows what is away, so that nobody can tell how far the run is.
+    pub(super) fn wait_for(&mut self, away: &StoreError) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("waiting: {away}"));
+        } else {
+            self.line(format_args!("progress: waiting: {away}"));
+        }
+    }
+
+    /// Writes a line, if it is time for one.
+    fn line(&mut self, line: impl Display) {
+        if Instant::now() >= self.line_at {
+            self.line_at = Instant::now() + LINE_EVERY;
+            cli::warn(line);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::transport::kafka::{
     desk::{NotCommitted, Request},
     failure::{closed, store_error},
     owners::Life,
-    sending::send,
+    sending::{give_up, send},
 };
 
 /// Makes settlements real. Those in `written` come first, tried again: their outputs and dead letters are on the log
@@ -84,6 +84,7 @@ async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
             Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life)))))
         }
         Ok(Ok(Err(NotCommitted::Retry(why)))) => Err(retry(store_error(why))),
+        Ok(Ok(Err(NotCommitted::Unfit(refusals)))) => give_up(core, &refusals).map_or(Ok(()), Err),
         Ok(Err(_)) => Err(retry(closed())),
         Err(_) => Err(retry(store_error(format!("a commit had no answer within {patience:?}")))),
     }

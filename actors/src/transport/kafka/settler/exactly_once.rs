@@ -24,6 +24,7 @@ use crate::transport::kafka::{
     failure::store_error,
     owners::Life,
     record::Outbound,
+    sending::give_up,
 };
 
 /// So many ranges fit into a note, however far apart they lie: two numbers each, of ten bytes at most.
@@ -53,6 +54,10 @@ pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Set
             Ok(Ok(())) => {}
             Ok(Err(NotCommitted::Retry(why))) => return Err(retry(store_error(why))),
             Ok(Err(NotCommitted::Fenced(why))) => return Err(fenced(life, &why)),
+            Ok(Err(NotCommitted::Unfit(refusals))) => {
+                let refused = give_up(core, &refusals);
+                return Err(refused.unwrap_or_else(|| retry(store_error("records were not taken"))));
+            }
             Err(_) => return Err(fenced(life, "whether it became real is not known")),
         }
         let mut table = life.table();

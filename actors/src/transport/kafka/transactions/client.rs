@@ -17,15 +17,23 @@ use tokio::runtime::Handle;
 use super::Setup;
 use crate::transport::kafka::{
     failure::failed,
-    producer::{self, NotSent, send_through},
+    producer::{self, NotSent, NotSentKind, send_through},
     record::Outbound,
+    unfit::{Likeness, Refusal},
 };
+
+/// How often a record is written behind an abort before it is given up, and how long to wait in between.
+const TRIES_BEHIND_AN_ABORT: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How a transaction failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// It was aborted, and the producer can go on.
     Aborted(String),
+    /// It was aborted, since the broker will never take one of the records, and the producer can go on. Which one is known
+    /// where each was sent by itself.
+    Unfit(Vec<Refusal>, String),
     /// Nothing of it became real, and the producer can't go on.
     Broken(String),
     /// Another has the producer's name, or the broker ended the transaction: the producer can't go on. Whether it became
@@ -53,27 +61,92 @@ impl Client {
         Ok(Self { producer: Arc::new(producer), timeout: setup.timeout, runtime })
     }
 
-    /// Makes records and offsets real in one transaction, if `may_go_on` still says so once the broker has the records.
-    /// Blocks.
-    pub(super) fn transact(
+    /// Begins a transaction and writes records in it. Blocks until the broker has them.
+    pub(super) fn write(&self, records: Vec<Outbound>) -> Result<(), Trouble> {
+        self.begin_transaction()?;
+        let sent = self.runtime.block_on(send_through(&self.producer, records.into_iter()));
+        let Err(NotSent { kind, topic, why, .. }) = sent else { return Ok(()) };
+        let aborted = self.abort(format!("records were not confirmed: {topic}: {why}"));
+        Err(match aborted {
+            Trouble::Aborted(why) if kind == NotSentKind::Unfit => Trouble::Unfit(Vec::new(), why),
+            aborted => aborted,
+        })
+    }
+
+    /// The same, each record by itself, to find all that the broker will never take. Blocks.
+    pub(super) fn write_apart(&self, records: &[Outbound]) -> Result<(), Trouble> {
+        self.begin_transaction()?;
+        // Half of the time is for what comes after.
+        let half = self.timeout / 2;
+        let (mut spoilt, mut deadline) = (None, Instant::now() + half);
+        let mut refusals = Vec::new();
+        for record in records {
+            match self.write_one(record, spoilt.is_some()) {
+                Ok(()) if Instant::now() < deadline => continue,
+                Ok(()) => spoilt = Some("its records take too long one by one".to_owned()),
+                Err(NotSent { kind: NotSentKind::Unfit, why, .. }) => {
+                    spoilt = Some(why.clone());
+                    refusals.push(Refusal { record: Likeness::of(record), why });
+                }
+                Err(NotSent { topic, why, .. }) => {
+                    spoilt = Some(format!("records were not confirmed: {topic}: {why}"));
+                    break;
+                }
+            }
+            // It won't be committed any more; the others are still to be looked at.
+            self.begin_again()?;
+            deadline = Instant::now() + half;
+        }
+        let Some(why) = spoilt else { return Ok(()) };
+        Err(match self.abort(why) {
+            Trouble::Aborted(why) if !refusals.is_empty() => Trouble::Unfit(refusals, why),
+            aborted => aborted,
+        })
+    }
+
+    /// Writes a record and waits until the broker has it. Behind an abort the client may throw away what comes next as well,
+    /// so it is tried a few times then.
+    fn write_one(&self, record: &Outbound, behind_an_abort: bool) -> Result<(), NotSent> {
+        let mut tries = if behind_an_abort { TRIES_BEHIND_AN_ABORT } else { 1 };
+        loop {
+            tries -= 1;
+            let sent = send_through(&self.producer, std::iter::once(record.clone()));
+            match self.runtime.block_on(sent) {
+                Err(not_sent) if not_sent.kind == NotSentKind::Later && tries > 0 => {
+                    std::thread::sleep(PAUSE);
+                    if self.begin_again().is_err() {
+                        return Err(not_sent);
+                    }
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    fn begin_transaction(&self) -> Result<(), Trouble> {
+        let begun = self.producer.begin_transaction();
+        begun.map_err(|error| self.read("beginning a transaction", &error, Trouble::Broken))
+    }
+
+    fn begin_again(&self) -> Result<(), Trouble> {
+        match self.abort("a record was not taken".into()) {
+            Trouble::Aborted(_) => self.begin_transaction(),
+            trouble => Err(trouble),
+        }
+    }
+
+    /// Makes what was written and offsets real, if `may_go_on` still says so. Blocks.
+    pub(super) fn commit(
         &self,
-        records: Vec<Outbound>,
         offsets: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
+        begun: Instant,
         may_go_on: impl FnOnce() -> bool,
     ) -> Result<(), Trouble> {
-        let deadline = Instant::now() + self.timeout;
-        self.producer
-            .begin_transaction()
-            .map_err(|error| self.read("beginning a transaction", &error, Trouble::Broken))?;
-        if let Err(NotSent { topic, why, .. }) =
-            self.runtime.block_on(send_through(&self.producer, records.into_iter()))
-        {
-            return Err(self.abort(format!("records were not confirmed: {topic}: {why}")));
-        }
         if !may_go_on() {
             return Err(self.abort("a partition was taken away meanwhile".into()));
         }
+        let deadline = begun + self.timeout;
         self.add_offsets(offsets, group, deadline)?;
         let left = deadline.saturating_duration_since(Instant::now());
         let committed = self.producer.commit_transaction(left.max(Duration::from_millis(100)));
@@ -111,7 +184,10 @@ impl Client {
             // In a commit even then the first of several requests may have been heard.
             match otherwise(why) {
                 Trouble::Unknown(why) => Trouble::Unknown(why),
-                Trouble::Aborted(why) | Trouble::Broken(why) | Trouble::Fenced(why) => Trouble::Broken(why),
+                Trouble::Aborted(why)
+                | Trouble::Unfit(_, why)
+                | Trouble::Broken(why)
+                | Trouble::Fenced(why) => Trouble::Broken(why),
             }
         } else {
             otherwise(why)

@@ -26,6 +26,9 @@ use crate::transport::kafka::{
 /// What is not made to wait for the interval: so many events of one owner, who has hardly room for more, or of all.
 const MUCH_OF_ONE: u64 = 1_000;
 const MUCH: u64 = 4_000;
+/// How long records go one by one after some were refused together, unless one of them is found: then the topic takes no
+/// batch of that size, and would refuse the next as well.
+const APART: Duration = Duration::from_secs(60);
 /// How long to wait before the broker is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -37,6 +40,8 @@ pub(super) struct Transactor<C: ConsumerContext + 'static> {
     seen: String,
     /// Another has the name, or nobody here has had it yet.
     fenced: bool,
+    /// Until when each settler's records go by themselves, one after the other.
+    apart: Option<Instant>,
 }
 
 fn is_enough(waiting: &[Waiting]) -> bool {
@@ -46,7 +51,8 @@ fn is_enough(waiting: &[Waiting]) -> bool {
 
 impl<C: ConsumerContext + 'static> Transactor<C> {
     pub(super) fn new(consumer: Arc<BaseConsumer<C>>, standing: Standing) -> Self {
-        Self { consumer, client: None, seen: String::new(), fenced: standing == Standing::Outsider }
+        let fenced = standing == Standing::Outsider;
+        Self { consumer, client: None, seen: String::new(), fenced, apart: None }
     }
 
     /// Works until it is to stop.
@@ -56,12 +62,23 @@ impl<C: ConsumerContext + 'static> Transactor<C> {
             log::warn!("kafka: {why}");
         }
         let mut due = Instant::now();
-        while let Some(mut waiting) = desk.take(stop, due, is_enough) {
+        while let Some(waiting) = desk.take(stop, due, is_enough) {
             due = Instant::now() + setup.interval;
-            let answers = self.commit(setup, &mut waiting, stop);
-            for (waiting, answer) in waiting.into_iter().zip(answers) {
-                waiting.answer(answer);
+            for mut lot in self.lots(waiting) {
+                let answers = self.commit(setup, &mut lot, stop);
+                for (waiting, answer) in lot.into_iter().zip(answers) {
+                    waiting.answer(answer);
+                }
             }
+        }
+    }
+
+    /// What goes into one transaction each.
+    fn lots(&mut self, waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
+        self.apart = self.apart.filter(|until| Instant::now() < *until);
+        match self.apart {
+            None => vec![waiting],
+            Some(_) => waiting.into_iter().map(|waiting| vec![waiting]).collect(),
         }
     }
 
@@ -110,6 +127,15 @@ impl<C: ConsumerContext + 'static> Transactor<C> {
         let is_outsider = setup.standing == Standing::Outsider;
         match trouble {
             Trouble::Aborted(why) => vec![Err(NotCommitted::Retry(why)); waiting.len()],
+            Trouble::Unfit(refusals, why) if refusals.is_empty() => {
+                self.apart = Some(Instant::now() + APART);
+                vec![Err(NotCommitted::Retry(why)); waiting.len()]
+            }
+            Trouble::Unfit(refusals, _) => {
+                // It was this one; what has been taken is still looked at so.
+                self.apart = Some(Instant::now());
+                vec![Err(NotCommitted::Unfit(refusals)); waiting.len()]
+            }
             Trouble::Broken(why) if !is_outsider => {
                 self.client = None;
                 vec![Err(NotCommitted::Retry(why)); waiting.len()]
@@ -147,10 +173,13 @@ impl<C: ConsumerContext + 'static> Transactor<C> {
         }
         turn_away_the_lost(waiting);
         let Some(client) = self.client.as_ref().filter(|_| !waiting.is_empty()) else { return Ok(None) };
-        let records =
+        let records: Vec<_> =
             waiting.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.request.records)).collect();
+        let begun = Instant::now();
+        let written = if self.apart.is_some() { client.write_apart(&records) } else { client.write(records) };
         let held = || waiting.iter().all(|waiting| waiting.request.is_held());
-        Ok(client.transact(records, &list_of(waiting), &group, held).err())
+        let committed = written.and_then(|()| client.commit(&list_of(waiting), &group, begun, held));
+        Ok(committed.err())
     }
 
     /// Has a new producer end what the old one left open, however long the broker is away.
