@@ -79,23 +79,27 @@ impl Work {
             self.backoff = Duration::ZERO;
             self.replaced = 0;
         }
-        let (group, why) = match why {
+        let group = &self.request.group;
+        match why {
             Broken::Replaced(why) if self.replaced < REPLACED => {
                 self.replaced += 1;
-                (&self.request.group, why)
+                log::error!(
+                    "kafka consumer of {group}: another member has the same KAFKA__INSTANCE_ID: joining again, for the {}. time of {REPLACED} ({why})",
+                    self.replaced
+                );
             }
             Broken::Replaced(why) => {
                 self.assignee.failed(store_error(format!(
-                    "{}: another member has the same KAFKA__INSTANCE_ID: give each process one of its own, or none ({why})",
-                    self.request.group
+                    "{group}: another member has the same KAFKA__INSTANCE_ID: give each process one of its own, or none ({why})"
                 )));
                 // Made anew once more, it would push the other one out, and so on without end.
                 self.closing = true;
-                (&self.request.group, why)
             }
-            Broken::Failed(why) => (&self.request.group, why),
-        };
-        log::error!("kafka consumer of {group}: failed for good: {why}");
+            Broken::Failed(why) => {
+                log::error!("kafka consumer of {group}: it can't go on and is made anew: {why}")
+            }
+        }
+        let (Broken::Replaced(why) | Broken::Failed(why)) = why;
         self.lose_all();
         self.notes.commits.give_back(&NotCommitted::Retry(format!("the client failed: {why}")));
         self.leave();

@@ -57,6 +57,12 @@ pub(super) enum Broken {
     Failed(String),
 }
 
+impl Broken {
+    fn of(code: RDKafkaErrorCode, why: String) -> Self {
+        if code == RDKafkaErrorCode::FencedInstanceId { Self::Replaced(why) } else { Self::Failed(why) }
+    }
+}
+
 /// A partition of a topic that is ours, with or without the others of its number.
 pub(super) type Place = (Partition, usize);
 
@@ -229,9 +235,7 @@ impl Work {
         if self.broken.is_none()
             && let Some((code, why)) = consumer.client().fatal_error()
         {
-            let why = format!("{code}: {why}");
-            let replaced = code == RDKafkaErrorCode::FencedInstanceId;
-            self.broken = Some(if replaced { Broken::Replaced(why) } else { Broken::Failed(why) });
+            self.broken = Some(Broken::of(code, format!("{code}: {why}")));
         }
     }
 
@@ -256,8 +260,8 @@ impl Work {
     }
 
     pub(super) fn complain(&mut self, error: &KafkaError) {
-        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-            self.broken = Some(Broken::Failed(error.to_string()));
+        if let KafkaError::MessageConsumptionFatal(code) = error {
+            self.broken = Some(Broken::of(*code, error.to_string()));
             return;
         }
         let code = error.rdkafka_error_code();
