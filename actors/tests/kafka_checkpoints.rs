@@ -6,12 +6,8 @@
 
 #[path = "kafka_support/admin.rs"]
 mod admin;
-#[path = "kafka_support/child.rs"]
-mod child;
 #[path = "kafka_checkpoints/files.rs"]
 mod files;
-#[path = "kafka_checkpoints/kills.rs"]
-mod kills;
 #[path = "kafka_checkpoints/logs.rs"]
 mod logs;
 #[path = "kafka_checkpoints/machine.rs"]

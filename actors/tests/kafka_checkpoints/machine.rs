@@ -1,4 +1,5 @@
 //! A machine with a folder for checkpoints, on which processes begin and end, and what they settle in a group's state.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,13 +1,24 @@
-//! Processes that are killed while they write a checkpoint.
+//! Processes that are killed while they write a checkpoint. Apart from the other tests of checkpoints, which it would starve.
+#![cfg(feature = "kafka")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "nobody calls a test")]
+
+#[path = "kafka_support/admin.rs"]
+mod admin;
+#[path = "kafka_support/child.rs"]
+mod child;
+#[path = "kafka_checkpoints/machine.rs"]
+mod machine;
+#[path = "kafka_support/mod.rs"]
+mod support;
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use pandaflow_actors::transport::kafka::{CheckpointConfig, KafkaConfig};
 
-use super::{
-    child,
-    machine::{CHANGELOG, Machine, Process, key, states},
-    support,
+use self::{
+    admin::Admin,
+    machine::{CHANGELOG, GROUP, Machine, Process, key, states},
 };
 
 /// Where a child keeps its checkpoints, by the prefix that it was told.
@@ -16,7 +27,7 @@ fn folder(prefix: &str) -> PathBuf {
 }
 
 fn config(broker: &str, prefix: String) -> KafkaConfig {
-    let interval = Duration::from_millis(1);
+    let interval = Duration::from_millis(20);
     let checkpoints = CheckpointConfig { interval, ..CheckpointConfig::new(folder(&prefix)) };
     KafkaConfig { checkpoints: Some(checkpoints), prefix, ..support::config(broker) }
 }
@@ -40,12 +51,16 @@ async fn a_process_that_is_killed_while_it_writes_leaves_a_file_that_is_right_or
     let file = folder(&prefix).join(machine.on_broker(CHANGELOG)).join("0.db");
     let journal = file.with_extension("db-journal");
     let (mut in_the_middle, mut from_checkpoints) = (0, 0);
+    let admin = Admin::new(&machine.broker, &prefix);
     for _ in 0..6 {
-        let mut killed = child::start("kills::settles_as_a_child_until_it_is_killed", &prefix);
-        support::eventually(async || fs::metadata(&file).is_ok_and(|file| file.len() > 0).then_some(()))
-            .await;
-        // SQLite has it while a transaction is under way.
-        support::eventually(async || journal.exists().then_some(())).await;
+        let mut killed = child::start("settles_as_a_child_until_it_is_killed", &prefix);
+        // SQLite has a journal while a transaction is under way. The broker's answers set the pace of looking.
+        support::eventually(async || {
+            admin.members(GROUP);
+            let is_made = fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+            (is_made && journal.exists()).then_some(())
+        })
+        .await;
         killed.kill().unwrap();
         killed.wait().unwrap();
         in_the_middle += u32::from(journal.exists());
