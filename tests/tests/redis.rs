@@ -153,9 +153,12 @@ fn new_ids_cost_no_script_and_known_ones_a_script_for_4096() {
     for _ in 0..2 {
         claim(&store, 0, 20_000..20_001).expect("Redis is up");
     }
-    let before = scripts_run(&url);
+    let (before, read) = (scripts_run(&url), reads(&url));
     claim(&store, 0, 0..4096).expect("Redis is up");
     mark(&store, 0, 0..4096).expect("Redis is up");
+    // What comes in one go is read in pieces; one id at a time would be a read for each.
+    let read = reads(&url) - read;
+    assert!(read < 1_000, "{read} reads for 4,096 claims and 4,096 marks");
     block_on(store.done(owner(0), ids(0..4096))).expect("Redis is up");
     assert_eq!(scripts_run(&url) - before, 0, "all of them were new");
     assert_eq!(claim(&store, 0, 0..10_000).expect("Redis is up").len(), 10_000);
@@ -164,10 +167,23 @@ fn new_ids_cost_no_script_and_known_ones_a_script_for_4096() {
 
 /// How many scripts the server has run, by its own count.
 fn scripts_run(url: &str) -> u64 {
+    let scripts = told(url, "commandstats").into_iter().filter(|line| line.starts_with("cmdstat_eval"));
+    scripts.filter_map(|line| line.split(['=', ',']).nth(1)?.parse::<u64>().ok()).sum()
+}
+
+/// How often the server has read from its connections, by its own count.
+fn reads(url: &str) -> u64 {
+    let reads = told(url, "stats")
+        .into_iter()
+        .find_map(|line| line.strip_prefix("total_reads_processed:")?.parse().ok());
+    reads.expect("Redis counts them")
+}
+
+/// What the server tells of a section.
+fn told(url: &str, section: &str) -> Vec<String> {
     let address = url.trim_start_matches("redis://").trim_end_matches("/0");
     let mut stream = TcpStream::connect(address).expect("Redis is up");
-    stream.write_all(b"INFO commandstats\r\nPING\r\n").expect("Redis is up");
+    stream.write_all(format!("INFO {section}\r\nPING\r\n").as_bytes()).expect("Redis is up");
     let lines = BufReader::new(stream).lines().map(|line| line.expect("Redis answers"));
-    let scripts = lines.take_while(|line| line != "+PONG").filter(|line| line.starts_with("cmdstat_eval"));
-    scripts.filter_map(|line| line.split(['=', ',']).nth(1)?.parse::<u64>().ok()).sum()
+    lines.take_while(|line| line != "+PONG").collect()
 }
