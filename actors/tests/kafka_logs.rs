@@ -12,6 +12,9 @@ mod admin;
 #[path = "kafka_support/gate.rs"]
 mod gate;
 
+#[path = "kafka_logs/late_owners.rs"]
+mod late_owners;
+
 #[path = "kafka_logs/odd_moments.rs"]
 mod odd_moments;
 

@@ -12,7 +12,7 @@ mod table;
 mod transactions;
 
 pub use dead_letters::{DeadLetterFilter, DeadLetterId, DeadLetterStore, Filing, StoredDeadLetter};
-pub use dedup::{Claim, DedupStore, Verdict};
+pub use dedup::{Claim, DedupStore, Standing, Verdict};
 pub use settlement::{
     Acquired, Applied, AttemptChange, FailedAttempts, Mark, Owner, SettleError, SettleErrorKind, Settlement,
     SettlementStore, StateChange, Unsettled,

@@ -134,7 +134,9 @@ impl Desk {
     ) -> Result<(), DedupError> {
         self.local.borrow_mut().fence(&group, &owner);
         let Some(turn) = turn else { return Ok(()) };
-        self.unless_stood_in_for(self.ask(turn, |store| store.fence(group, owner), |_, ()| None).await)
+        // A later owner's fence is not undone: this one's settlements will be refused.
+        let fenced = self.ask(turn, |store| store.fence(group, owner), |_, _| None).await;
+        self.unless_stood_in_for(fenced.map(|_| ()))
     }
 
     /// What the store said, corrected by what memory knows; memory learns what is being handled.

@@ -129,6 +129,7 @@ impl<P: StreamProcessor> Host<P> {
     fn subscribe(&mut self, ctx: &mut Context<Self>) {
         let request = SubscriptionRequest {
             guarantee: P::DECLARATION.guarantee,
+            marks: P::DECLARATION.dedup.is_some(),
             ..SubscriptionRequest::new(self.parts.group.clone(), self.parts.inputs.clone())
         };
         let health = self.parts.surroundings.services.health.clone();

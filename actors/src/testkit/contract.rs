@@ -282,6 +282,7 @@ macro_rules! transport_contract_checks {
                 a_mark_counts_in_every_partition
                 ids_are_kept_per_group
                 a_fence_ends_claims_of_earlier_owners_only
+                a_fenced_owner_marks_nothing
                 an_earlier_owner_cannot_release_a_claim_of_a_later_one
             }
             fencing {

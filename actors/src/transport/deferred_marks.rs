@@ -13,7 +13,7 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
     EventId, Group,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 use tokio::sync::{Notify, watch};
 
@@ -84,20 +84,20 @@ impl DedupStore for DeferredMarks {
         self.when_told(|store| store.claim(claim))
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let inner = Arc::clone(&self.0);
         if !inner.waiting().is_empty() {
             // Not asked: each settlement would wait for its time-out.
             inner.defer(&owner, &marks);
-            return futures_util::future::ready(Ok(())).boxed();
+            return futures_util::future::ready(Ok(Standing::InForce)).boxed();
         }
         let marked = inner.store.mark(owner.clone(), marks.clone());
         async move {
-            if let Err(error) = marked.await {
+            Ok(marked.await.unwrap_or_else(|error| {
                 log::warn!("{error}; marks are kept until it is back");
                 inner.defer(&owner, &marks);
-            }
-            Ok(())
+                Standing::InForce
+            }))
         }
         .boxed()
     }
@@ -110,8 +110,12 @@ impl DedupStore for DeferredMarks {
         self.when_told(|store| store.release(owner, ids))
     }
 
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
         self.when_told(|store| store.fence(group, owner))
+    }
+
+    fn is_needed(&self) -> bool {
+        false
     }
 }
 
@@ -147,9 +151,21 @@ impl Inner {
         loop {
             let (last, batch) = self.waiting().first(AT_ONCE);
             for (owner, marks) in batch {
-                if let Err(error) = self.store.mark(owner, marks).await {
-                    self.waiting().failed(error);
-                    return false;
+                let (ids, who) = (marks.len(), owner.clone());
+                match self.store.mark(owner, marks).await {
+                    Ok(Standing::InForce) => {}
+                    // Whether its settlements became real is not known here. Without their marks duplicates of those events are
+                    // handled again; with them, events might not be handled at all.
+                    Ok(Standing::Fenced { .. }) => log::warn!(
+                        "{ids} ids that {} handled in its partition {} while the dedup store was down are not marked: another has \
+                         the partition by now",
+                        who.group,
+                        who.partition
+                    ),
+                    Err(error) => {
+                        self.waiting().failed(error);
+                        return false;
+                    }
                 }
             }
             if self.waiting().taken(last) {

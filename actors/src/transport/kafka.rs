@@ -22,6 +22,7 @@ mod dead_letters;
 mod desk;
 mod failure;
 mod gaps;
+mod gates;
 mod in_database;
 mod lag;
 mod log_reader;

@@ -10,7 +10,7 @@ use std::sync::{
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
     EventId, Group,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 use tokio::sync::watch;
 
@@ -57,7 +57,7 @@ impl DedupStore for Gate {
         self.inner.claim(claim)
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let less = |left: usize| left.checked_sub(1);
         if self.failures.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok() {
             let error = StoreError { store: "gate", message: "it fails".into() };
@@ -81,7 +81,7 @@ impl DedupStore for Gate {
         self.inner.release(owner, ids)
     }
 
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
         self.inner.fence(group, owner)
     }
 }

@@ -98,7 +98,7 @@ kill_server() { # server
     pid=$(running_pid "$1") || fail "$1 does not run"
     kill -STOP "$pid"
     family "$pid" | xargs -r kill -KILL 2>/dev/null || true
-    await_end "$1" 10 || fail "$1 (pid $pid) is still there 10 s after SIGKILL"
+    await_end "$1" 30 || fail "$1 (pid $pid) is still there 30 s after SIGKILL"
     rm -f -- "$DIR/$1/pid"
 }
 

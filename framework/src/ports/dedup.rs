@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    EventId, Group, Timestamp,
+    Epoch, EventId, Group, Timestamp,
     ports::{Mark, Owner, StoreError},
 };
 
@@ -36,6 +36,19 @@ pub enum Verdict {
     },
 }
 
+/// What a store says of an owner that has called it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Standing {
+    /// No later owner of its partition has fenced it: it was done as asked.
+    InForce,
+    /// A later owner has: nothing was done.
+    Fenced {
+        /// The epoch of that owner.
+        by: Epoch,
+    },
+}
+
 /// Remembers ids in two phases: claimed under a lease, then done. The second is written by settlements
 /// ([`Mark`]) where store and settlement share a transaction, and by [`DedupStore::mark`] elsewhere.
 pub trait DedupStore: Send + Sync {
@@ -44,7 +57,10 @@ pub trait DedupStore: Send + Sync {
 
     /// Remembers events of this owner as done. Called by a settlement that doesn't share a transaction with this
     /// store, after the effects are real and before the progress is.
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>>;
+    ///
+    /// Once a [`fence`](Self::fence) of a later owner of the partition has returned, nothing that an earlier one marks becomes real:
+    /// its state may lack what the earlier one has done since, and a mark would keep it from doing it.
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>>;
 
     /// The marks of these events are settled: the claims are no longer needed.
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>>;
@@ -52,7 +68,14 @@ pub trait DedupStore: Send + Sync {
     /// Gives claims up without having handled the events.
     fn release(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>>;
 
-    /// Ends every claim of earlier owners of a group's partition. Called when a partition is assigned by a
-    /// transport whose settlement fences them.
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>>;
+    /// Ends every claim of earlier owners of a group's partition, and their right to mark. Called when a partition is assigned
+    /// by a transport whose settlement fences them; before the new owner's state is read, where settlements and this store
+    /// don't share a transaction. An owner may fence more than once.
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>>;
+
+    /// Whether settlements can't do without it. A store that keeps marks that it can't write now is not needed: partitions
+    /// are taken up also while it can't fence.
+    fn is_needed(&self) -> bool {
+        true
+    }
 }

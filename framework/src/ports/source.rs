@@ -19,13 +19,16 @@ pub struct SubscriptionRequest {
     /// How often its owners' effects may become real; `None` is what the transport has been set up for. Whoever
     /// settles in one transaction anyway need not look at it.
     pub guarantee: Option<Guarantee>,
+    /// Whether its owners mark events as done. A transport that does so outside of its settlements' transactions fences the
+    /// dedup store before it reads a new owner's state.
+    pub marks: bool,
 }
 
 impl SubscriptionRequest {
-    /// A request under the transport's own guarantee.
+    /// A request under the transport's own guarantee, of owners that mark nothing.
     #[must_use]
     pub fn new(group: Group, topics: Vec<TopicName>) -> Self {
-        Self { group, topics, guarantee: None }
+        Self { group, topics, guarantee: None, marks: false }
     }
 }
 

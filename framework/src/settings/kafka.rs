@@ -124,8 +124,9 @@ crate::section! {
         pub max_poll_interval: Duration = "5m" in "1s"..="1d",
         /// Most bytes of one partition that are fetched ahead.
         pub fetch_ahead: ByteSize = "4MB" in "64KB"..="1GB",
-        /// How long a producer waits for more records to go out together.
-        pub linger: Duration = "0s" in "0s"..="1s",
+        /// How long a producer waits for more records to go out together. With 0s the first of many goes alone, and the others
+        /// wait for its confirmation.
+        pub linger: Duration = "1ms" in "0s"..="1s",
         /// How producers pack batches.
         pub compression: Compression = "lz4",
         /// How often the effects of processors that don't say it themselves (`#[processor(guarantee = "..")]`) become real.

@@ -31,6 +31,8 @@ const REDIS: &str = "PANDAFLOW_TEST_REDIS";
 const POSTGRES: &str = "PANDAFLOW_TEST_POSTGRES";
 const SOAK: &str = "PANDAFLOW_TEST_SOAK_SECONDS";
 const PROCESSES: usize = 3;
+/// How much longer the load lasts than the trouble.
+const OUTLASTS: Duration = Duration::from_secs(10);
 /// How long everything may take to settle once the trouble is over.
 const SETTLES: Duration = Duration::from_secs(120);
 
@@ -155,7 +157,8 @@ fn all_ends_as_if_left_alone(form: &Form) {
     let log = BrokerLog::at(&servers.address(KAFKA));
     let program = program(home.path(), &servers, form);
     let mut processes = Processes::start(&program, PROCESSES);
-    let rate = events.div_ceil(length.as_secs().max(1));
+    // It begins before the trouble does, and has to outlast it.
+    let rate = events.div_ceil((*length + OUTLASTS).as_secs());
     let mut feed = program.command("feed").option(&format!("--rate={rate}")).start();
     // A server that is away while it begins ends it with an error; once it publishes, it waits for servers.
     feed.until_line("progress: ");

@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use pandaflow::{
     EventId, Group,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 use tokio::sync::watch;
 
@@ -94,9 +94,9 @@ impl DedupStore for FakeStore {
         })
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let ids: Vec<EventId> = marks.iter().map(|mark| mark.id).collect();
-        self.plain("mark", &owner, &ids)
+        in_force(self.plain("mark", &owner, &ids))
     }
 
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {
@@ -107,9 +107,15 @@ impl DedupStore for FakeStore {
         self.plain("release", &owner, &ids)
     }
 
-    fn fence(&self, _group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.plain("fence", &owner, &[])
+    fn fence(&self, _group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
+        in_force(self.plain("fence", &owner, &[]))
     }
+}
+
+fn in_force(
+    done: BoxFuture<'static, Result<(), StoreError>>,
+) -> BoxFuture<'static, Result<Standing, StoreError>> {
+    Box::pin(async { done.await.map(|()| Standing::InForce) })
 }
 
 fn down() -> StoreError {

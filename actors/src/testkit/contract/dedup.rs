@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pandaflow::{
     EventId, Timestamp,
-    ports::{Claim, Mark, Owner, Settlement, Verdict},
+    ports::{Claim, Mark, Owner, Settlement, Standing, Verdict},
 };
 
 use super::stage::{Stage, effects, within};
@@ -33,6 +33,12 @@ async fn release(stage: &Stage, owner: &Owner, number: u128) {
 async fn mark(stage: &Stage, owner: &Owner, number: u128, expires: i64) {
     let marks = vec![Mark { id: id(number), expires: Timestamp(expires) }];
     stage.settle(Settlement { marks, ..effects(owner) }).await;
+}
+
+async fn fence(stage: &Stage, owner: &Owner) -> Standing {
+    within(stage.transport().dedup().fence(owner.group.clone(), owner.clone()))
+        .await
+        .expect("earlier owners can be fenced")
 }
 
 fn leased(until: i64) -> Verdict {
@@ -130,10 +136,31 @@ pub async fn a_fence_ends_claims_of_earlier_owners_only(stage: Stage) {
     claim(&stage, &other, &[2], 0).await;
     let me = owner(&stage, "g", 0).await;
     claim(&stage, &me, &[3], 0).await;
-    within(stage.transport().dedup().fence("g".into(), me.clone())).await.expect("claims can be fenced");
+    assert_eq!(fence(&stage, &me).await, Standing::InForce);
     let verdicts = claim(&stage, &me, &[1, 2, 4], 1).await;
     assert_eq!(verdicts, [Verdict::Fresh, leased(100), Verdict::Done]);
     assert!(matches!(claim(&stage, &other, &[3], 1).await[..], [Verdict::Leased { .. }]));
+}
+
+/// What it has done may not be in the state of the later one, who has to do it then.
+pub async fn a_fenced_owner_marks_nothing(stage: Stage) {
+    let before = owner(&stage, "g", 0).await;
+    let dedup = stage.transport().dedup();
+    let late = |number, owner: &Owner| {
+        let marks = vec![Mark { id: id(number), expires: Timestamp(1000) }];
+        within(dedup.mark(owner.clone(), marks))
+    };
+    assert_eq!(late(1, &before).await, Ok(Standing::InForce));
+    let (me, other) = (owner(&stage, "g", 0).await, owner(&stage, "g", 1).await);
+    assert_eq!(fence(&stage, &me).await, Standing::InForce);
+    let fenced = Standing::Fenced { by: me.epoch };
+    assert_eq!(late(2, &before).await, Ok(fenced));
+    assert_eq!(fence(&stage, &before).await, fenced, "it can't take the place back");
+    assert_eq!(fence(&stage, &me).await, Standing::InForce, "again");
+    assert_eq!(late(3, &me).await, Ok(Standing::InForce));
+    assert_eq!(late(4, &other).await, Ok(Standing::InForce));
+    let verdicts = claim(&stage, &me, &[1, 2, 3, 4], 1).await;
+    assert_eq!(verdicts, [Verdict::Done, Verdict::Fresh, Verdict::Done, Verdict::Done]);
 }
 
 /// Late news of an owner that was replaced change nothing.

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
     EventId, Group, Timestamp,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 
 use tokio::sync::oneshot;
@@ -60,7 +60,7 @@ impl DedupStore for EmbeddedDedup {
             .boxed()
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let (reply, answer) = oneshot::channel();
         // If the queue is closed, the job is dropped and with it the reply: the caller sees that.
         self.0.queue.push(Job::Mark(owner, marks, reply));
@@ -77,9 +77,9 @@ impl DedupStore for EmbeddedDedup {
         std::future::ready(Ok(())).boxed()
     }
 
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
-        lock(&self.0.listeners.leases).fence(&group, &owner);
-        std::future::ready(Ok(())).boxed()
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
+        let standing = lock(&self.0.listeners.leases).fence(&group, &owner);
+        std::future::ready(Ok(standing)).boxed()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use pandaflow::{
     Epoch, EventId, Group, Partition, Timestamp,
-    ports::{Claim, Mark, Owner},
+    ports::{Claim, Mark, Owner, Standing},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,8 @@ pub(super) struct Leases(HashMap<Group, GroupLeases>);
 #[derive(Debug, Default)]
 struct GroupLeases {
     by_id: HashMap<EventId, Lease>,
+    /// The latest owner of each partition that has fenced the ones before.
+    fences: HashMap<Partition, Epoch>,
     /// When they grow beyond, those that have ended are dropped.
     sweep_at: usize,
 }
@@ -63,10 +65,21 @@ impl Leases {
         }
     }
 
-    /// Ends the leases of earlier owners of a partition.
-    pub(super) fn fence(&mut self, group: &Group, owner: &Owner) {
-        if let Some(group) = self.0.get_mut(group) {
+    /// Ends the leases of earlier owners of a partition, and their right to mark.
+    pub(super) fn fence(&mut self, group: &Group, owner: &Owner) -> Standing {
+        let standing = self.standing(group, owner);
+        if standing == Standing::InForce {
+            let group = self.0.entry(group.clone()).or_default();
+            group.fences.insert(owner.partition, owner.epoch);
             group.by_id.retain(|_, lease| lease.partition != owner.partition || lease.epoch >= owner.epoch);
+        }
+        standing
+    }
+
+    pub(super) fn standing(&self, group: &Group, owner: &Owner) -> Standing {
+        match self.0.get(group).and_then(|group| group.fences.get(&owner.partition)) {
+            Some(by) if *by > owner.epoch => Standing::Fenced { by: *by },
+            _ => Standing::InForce,
         }
     }
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use pandaflow::{
     Group, Partition, TopicName,
     ports::{
-        Acquired, Mark, Owner, SettleError, SettleErrorKind, Settlement, StoreError, TopicToCreate, Unsettled,
+        Acquired, Mark, Owner, SettleError, SettleErrorKind, Settlement, Standing, StoreError, TopicToCreate,
+        Unsettled,
     },
 };
 use tokio::sync::oneshot;
@@ -35,7 +36,7 @@ pub(super) enum Job {
     Acquire(AcquireJob),
     CreateTopics(Vec<TopicToCreate>, Reply<()>),
     /// Events are done whose settlement is another store's.
-    Mark(Owner, Vec<Mark>, Reply<()>),
+    Mark(Owner, Vec<Mark>, Reply<Standing>),
     /// An owner has given its partition back.
     Retire(Owner),
     Tidy(Reply<()>),

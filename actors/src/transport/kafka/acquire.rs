@@ -1,5 +1,7 @@
 //! What a new owner of a partition finds: how far its group has come, its ledger, its state.
 
+mod fence;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -42,7 +44,7 @@ pub(super) struct Found {
     pub(super) applied: Vec<Applied>,
     /// Events that have failed and not ended.
     pub(super) attempts: Vec<FailedAttempts>,
-    /// The new owner's epoch, where a database has made it.
+    /// The new owner's epoch, where a database has made it or the dedup store knows it already.
     pub(super) granted: Option<Epoch>,
     /// Whether reading has to begin before what the group has committed.
     pub(super) rewind: bool,
@@ -131,6 +133,8 @@ pub(super) struct Search {
     pub(super) partitions: Vec<Partition>,
     pub(super) topics: Vec<TopicName>,
     pub(super) purpose: Purpose,
+    /// Whether the owners mark events as done, under the store's own hand.
+    pub(super) marks: bool,
     /// Whether anybody still waits for it; asked while the changelog is read.
     pub(super) wanted: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -163,8 +167,16 @@ where
     if let Some(database) = &core.config.settle_in {
         return in_database::find(core, database, committed, search).await;
     }
-    let asking = Arc::clone(core);
-    core.background.ask(move || find(&asking, committed, &search)).await
+    let search = Arc::new(search);
+    let (asking, asked) = (Arc::clone(core), Arc::clone(&search));
+    let mut found = core.background.ask(move || look(&asking, committed, &asked)).await?;
+    if search.marks {
+        fence::earlier_owners(core, &search.group, &mut found).await?;
+    }
+    let (asking, asked) = (Arc::clone(core), Arc::clone(&search));
+    let found = core.background.ask(move || with_state(&asking, &asked, found)).await?;
+    fence::held(core, &search.group, &found)?;
+    Ok(found)
 }
 
 /// Ranges of one list or the other, as far as they lie above `next`.
@@ -182,13 +194,8 @@ fn joined(next: Offset, one: &[(Offset, Offset)], other: &[(Offset, Offset)]) ->
     joined
 }
 
-/// Looks partitions of a group up; `committed` asks for what the group has committed. Blocks.
-fn find(
-    core: &Core,
-    committed: impl FnOnce(TopicPartitionList) -> Result<TopicPartitionList, StoreError>,
-    search: &Search,
-) -> Result<Vec<Found>, StoreError> {
-    let mut all = look(core, committed, search)?;
+/// Adds to what was found what is in the changelog. Blocks.
+fn with_state(core: &Core, search: &Search, mut all: Vec<Found>) -> Result<Vec<Found>, StoreError> {
     let mut tables = restore(core, search)?;
     for found in &mut all {
         found.table = tables.remove(&found.partition).unwrap_or_default();

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use pandaflow::ports::StoreError;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
@@ -16,13 +17,20 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::{failure::failed, record::Outbound};
+use super::{
+    failure::failed,
+    gates::{Gate, Gates},
+    record::Outbound,
+};
 
 /// How long to wait for room in the producer's queue.
 const ROOM: Duration = Duration::from_millis(2);
 /// How often to ask for a topic's new partitions, and how long to wait for the answer.
 const LOOKS: u32 = 50;
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Records that go to a partition together at most: as many fit into one request.
+const TOGETHER: usize = 1_000;
 
 /// How long nothing of what was sent together may be confirmed before the client is given up, at first and at last.
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(20);
@@ -97,7 +105,17 @@ impl Flight {
     }
 }
 
-pub(super) struct Confirming;
+/// Hears what has become of records.
+#[derive(Default)]
+pub(super) struct Confirming {
+    gates: Gates,
+}
+
+/// A lot of a flight's records that have passed a gate together.
+pub(super) struct Lot {
+    flight: Arc<Flight>,
+    gate: Arc<Gate>,
+}
 
 impl ClientContext for Confirming {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -106,13 +124,14 @@ impl ClientContext for Confirming {
 }
 
 impl ProducerContext for Confirming {
-    type DeliveryOpaque = Arc<Flight>;
+    type DeliveryOpaque = Arc<Lot>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, lot: Arc<Lot>) {
         if let Err((error, record)) = result {
-            flight.fail(NotSent::new(record.topic(), error));
+            lot.flight.fail(NotSent::new(record.topic(), error));
         }
-        flight.leave();
+        lot.gate.land(1);
+        lot.flight.leave();
     }
 }
 
@@ -203,7 +222,7 @@ impl Producer {
 }
 
 pub(super) fn make(config: &ClientConfig) -> Result<Client, StoreError> {
-    config.create_with_context(Confirming).map_err(failed("making a producer"))
+    config.create_with_context(Confirming::default()).map_err(failed("making a producer"))
 }
 
 /// Sends records in their order and waits until the broker has all of them, or until what was sent has come back after one
@@ -217,23 +236,47 @@ pub(super) async fn send_through(
     flight.outcome()
 }
 
-/// Hands records over in their order, up to one that can't be.
+/// Hands records over, those of a partition in their order, each partition's up to one that can't be.
 async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -> Arc<Flight> {
     let left = AtomicUsize::new(1);
     let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
+    let mut queues: Vec<Vec<Outbound>> = Vec::new();
     for record in records {
-        if let Err(failure) = hand_over(client, record, &flight).await {
-            flight.fail(failure);
-            break;
+        let is_of = |queue: &&mut Vec<Outbound>| {
+            let known = &queue[0];
+            known.partition == record.partition && known.topic == record.topic
+        };
+        match queues.iter_mut().find(is_of) {
+            Some(queue) => queue.push(record),
+            None => queues.push(vec![record]),
         }
     }
+    join_all(queues.into_iter().map(|queue| hand_over_all(client, queue, &flight))).await;
     flight.leave();
     flight
 }
 
-async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>) -> Result<(), NotSent> {
+/// Hands over what goes to one partition.
+async fn hand_over_all(client: &Arc<Client>, queue: Vec<Outbound>, flight: &Arc<Flight>) {
+    let gate = client.context().gates.of(&queue[0].topic, queue[0].partition);
+    let mut queue = queue.into_iter();
+    while queue.len() > 0 {
+        let together = queue.len().min(TOGETHER);
+        gate.pass(together).await;
+        let lot = Arc::new(Lot { flight: Arc::clone(flight), gate: Arc::clone(&gate) });
+        for (passed, record) in queue.by_ref().take(together).enumerate() {
+            if let Err(failure) = hand_over(client, record, &lot).await {
+                flight.fail(failure);
+                gate.land(together - passed);
+                return;
+            }
+        }
+    }
+}
+
+async fn hand_over(client: &Arc<Client>, record: Outbound, lot: &Arc<Lot>) -> Result<(), NotSent> {
     let Outbound { topic, partition, timestamp, key, value, headers } = record;
-    let mut sent = BaseRecord::<[u8], [u8], Arc<Flight>>::with_opaque_to(&topic, Arc::clone(flight));
+    let mut sent = BaseRecord::<[u8], [u8], Arc<Lot>>::with_opaque_to(&topic, Arc::clone(lot));
     sent.partition = Some(i32::try_from(partition.0).unwrap_or(i32::MAX));
     sent.timestamp = Some(timestamp);
     sent.key = key.as_deref();
@@ -241,9 +284,9 @@ async fn hand_over(client: &Arc<Client>, record: Outbound, flight: &Arc<Flight>)
     sent.headers = headers;
     let mut looks = LOOKS;
     loop {
-        flight.left.fetch_add(1, Ordering::AcqRel);
+        lot.flight.left.fetch_add(1, Ordering::AcqRel);
         let Err((error, refused)) = client.send(sent) else { return Ok(()) };
-        flight.left.fetch_sub(1, Ordering::AcqRel);
+        lot.flight.left.fetch_sub(1, Ordering::AcqRel);
         sent = refused;
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::QueueFull) => tokio::time::sleep(ROOM).await,

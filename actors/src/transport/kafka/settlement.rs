@@ -46,6 +46,7 @@ impl SettlementStore for KafkaSettlement {
                 partitions: vec![partition],
                 topics,
                 purpose: Purpose::Settling,
+                marks: false,
                 wanted: Arc::new(|| true),
             };
             let mut found = look_up(&core, committed, search).await?;

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use hashbrown::{HashMap, hash_map::Entry};
 use pandaflow::{
     Epoch, EventId, Group, Partition, Timestamp,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 
 use super::core::{Core, Port};
@@ -23,6 +23,8 @@ pub(super) struct Ids {
     done: HashMap<EventId, Timestamp>,
     /// At how many done ids expired ones are cleared away.
     clear_at: usize,
+    /// The latest owner of each partition that has fenced the ones before.
+    fences: HashMap<Partition, Epoch>,
 }
 
 #[derive(Clone, Copy)]
@@ -80,10 +82,23 @@ impl Ids {
         }
     }
 
-    fn fence(&mut self, owner: &Owner) {
+    fn standing(&self, owner: &Owner) -> Standing {
+        match self.fences.get(&owner.partition) {
+            Some(by) if *by > owner.epoch => Standing::Fenced { by: *by },
+            _ => Standing::InForce,
+        }
+    }
+
+    fn fence(&mut self, owner: &Owner) -> Standing {
+        let standing = self.standing(owner);
+        if standing != Standing::InForce {
+            return standing;
+        }
+        self.fences.insert(owner.partition, owner.epoch);
         self.claimed.retain(|_, Claimed { by: (partition, epoch), .. }| {
             *partition != owner.partition || *epoch >= owner.epoch
         });
+        standing
     }
 
     /// Forgets what has expired. A claim is its owner's to end, or the fence's.
@@ -105,8 +120,16 @@ impl DedupStore for MemoryDedup {
         })
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.0.ask(Port::Dedup, move |core| core.groups.get_or_make(&owner.group).ids.lock().mark(&marks))
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
+        self.0.ask(Port::Dedup, move |core| {
+            let group = core.groups.get_or_make(&owner.group);
+            let mut ids = group.ids.lock();
+            let standing = ids.standing(&owner);
+            if standing == Standing::InForce {
+                ids.mark(&marks);
+            }
+            standing
+        })
     }
 
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {
@@ -119,7 +142,7 @@ impl DedupStore for MemoryDedup {
         self.done(owner, ids)
     }
 
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
         self.0.ask(Port::Dedup, move |core| core.groups.get_or_make(&group).ids.lock().fence(&owner))
     }
 }

@@ -5,7 +5,10 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Text, Uuid as Id},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use pandaflow::{Timestamp, ports::Owner};
+use pandaflow::{
+    Epoch, Timestamp,
+    ports::{Owner, Standing},
+};
 use uuid::Uuid;
 
 /// Takes each id that is new, expired, or claimed by this owner without its knowledge. Ids are sorted, so that two
@@ -32,9 +35,25 @@ const MARK: &str = "\
     FROM unnest($2, $3) AS marked (id, until_ms) ORDER BY marked.id
     ON CONFLICT (group_name, id) DO UPDATE SET until_ms = excluded.until_ms, done = TRUE";
 
+/// As [`MARK`], unless a later owner has fenced this one. The row of the fence is locked until the marks are there.
+const MARK_IN_FORCE: &str = "\
+    WITH fence AS (SELECT epoch FROM dedup_fences WHERE group_name = $1 AND part = $4 FOR SHARE)
+    INSERT INTO dedup_inbox (group_name, id, part, epoch, until_ms, done)
+    SELECT $1, marked.id, $4, $5, marked.until_ms, TRUE
+    FROM unnest($2, $3) AS marked (id, until_ms)
+    WHERE NOT EXISTS (SELECT FROM fence WHERE fence.epoch > $5) ORDER BY marked.id
+    ON CONFLICT (group_name, id) DO UPDATE SET until_ms = excluded.until_ms, done = TRUE";
+
 const END: &str = "\
     DELETE FROM dedup_inbox
     WHERE group_name = $1 AND id = ANY ($2) AND NOT done AND part = $3 AND epoch = $4";
+
+const RAISE_FENCE: &str = "\
+    INSERT INTO dedup_fences AS known (group_name, part, epoch) VALUES ($1, $2, $3)
+    ON CONFLICT (group_name, part) DO UPDATE SET epoch = GREATEST(known.epoch, excluded.epoch)
+    RETURNING epoch";
+
+const LOOK_AT_FENCE: &str = "SELECT epoch FROM dedup_fences WHERE group_name = $1 AND part = $2";
 
 const FENCE: &str = "DELETE FROM dedup_inbox WHERE group_name = $1 AND part = $2 AND NOT done AND epoch < $3";
 
@@ -48,6 +67,19 @@ const TIDY: &str = "\
 struct TakenRow {
     #[diesel(sql_type = Id)]
     id: Uuid,
+}
+
+#[derive(Debug, QueryableByName)]
+struct FenceRow {
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+}
+
+impl FenceRow {
+    fn standing(&self, owner: &Owner) -> Standing {
+        let by = Epoch(self.epoch.cast_unsigned());
+        if by > owner.epoch { Standing::Fenced { by } } else { Standing::InForce }
+    }
 }
 
 /// An id that is taken.
@@ -118,6 +150,28 @@ pub(super) async fn mark(
         .await
 }
 
+/// As [`mark`], outside of a settlement: refused if a later owner has fenced this one.
+pub(super) async fn mark_in_force(
+    connection: &mut AsyncPgConnection,
+    owner: &Owner,
+    ids: &[Uuid],
+    until: &[i64],
+) -> QueryResult<Standing> {
+    let marked = sql_query(MARK_IN_FORCE)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<Array<Id>, _>(ids)
+        .bind::<Array<BigInt>, _>(until)
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner))
+        .execute(connection)
+        .await?;
+    if marked > 0 || ids.is_empty() {
+        return Ok(Standing::InForce);
+    }
+    let look = sql_query(LOOK_AT_FENCE).bind::<Text, _>(owner.group.as_str()).bind::<BigInt, _>(part(owner));
+    Ok(look.get_result::<FenceRow>(connection).await?.standing(owner))
+}
+
 /// Ends claims of this owner.
 pub(super) async fn end(
     connection: &mut AsyncPgConnection,
@@ -133,14 +187,22 @@ pub(super) async fn end(
         .await
 }
 
-/// Ends claims of earlier owners of the partition.
-pub(super) async fn fence(connection: &mut AsyncPgConnection, owner: &Owner) -> QueryResult<usize> {
-    sql_query(FENCE)
+/// Ends claims of earlier owners of the partition, and their right to mark.
+pub(super) async fn fence(connection: &mut AsyncPgConnection, owner: &Owner) -> QueryResult<Standing> {
+    let raise = sql_query(RAISE_FENCE)
         .bind::<Text, _>(owner.group.as_str())
         .bind::<BigInt, _>(part(owner))
-        .bind::<BigInt, _>(epoch(owner))
-        .execute(connection)
-        .await
+        .bind::<BigInt, _>(epoch(owner));
+    let standing = raise.get_result::<FenceRow>(connection).await?.standing(owner);
+    if standing != Standing::InForce {
+        return Ok(standing);
+    }
+    let end = sql_query(FENCE)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<BigInt, _>(part(owner))
+        .bind::<BigInt, _>(epoch(owner));
+    end.execute(connection).await?;
+    Ok(standing)
 }
 
 /// Clears away up to `rows` of what has ended by `now`; tells how many it were.

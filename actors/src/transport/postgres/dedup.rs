@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures_util::future::{self, BoxFuture, FutureExt};
 use pandaflow::{
     EventId, Group, Timestamp,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -63,7 +63,7 @@ impl DedupStore for PostgresDedup {
         self.inner.database.run_heard(async move { inner.claim_all(&claim).await }, unheard)
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
         self.run(|inner| async move { inner.mark_all(&owner, marks).await })
     }
 
@@ -81,12 +81,12 @@ impl DedupStore for PostgresDedup {
         self.run(|inner| async move { inner.end_all(&owner, &ids).await })
     }
 
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let owner = Owner { group, ..owner };
         self.run(|inner| async move {
             let fence =
                 |mut connection: Connection| async move { claims::fence(&mut connection, &owner).await };
-            inner.database.query("fencing a partition", fence).await.map(drop)
+            inner.database.query("fencing a partition", fence).await
         })
     }
 }
@@ -136,7 +136,7 @@ impl Inner {
         self.database.query("claiming events", claim).await
     }
 
-    async fn mark_all(&self, owner: &Owner, mut marks: Vec<Mark>) -> Result<(), StoreError> {
+    async fn mark_all(&self, owner: &Owner, mut marks: Vec<Mark>) -> Result<Standing, StoreError> {
         // One statement can't write a row twice; the last mark of an id counts.
         marks.reverse();
         marks.sort_by_key(|mark| mark.id.0);
@@ -145,13 +145,16 @@ impl Inner {
             let (ids, until): (Vec<_>, Vec<_>) = marks.iter().map(|mark| (mark.id.0, mark.expires.0)).unzip();
             let (ids, until) = (&ids, &until);
             let mark = |mut connection: Connection| async move {
-                claims::mark(&mut connection, owner, ids, until).await
+                claims::mark_in_force(&mut connection, owner, ids, until).await
             };
-            self.database.query("marking events as done", mark).await?;
+            let standing = self.database.query("marking events as done", mark).await?;
+            if standing != Standing::InForce {
+                return Ok(standing);
+            }
             let ids: Vec<_> = marks.iter().map(|mark| mark.id).collect();
             self.held.let_go(owner, &ids);
         }
-        Ok(())
+        Ok(Standing::InForce)
     }
 
     async fn end_all(&self, owner: &Owner, ids: &[EventId]) -> Result<(), StoreError> {

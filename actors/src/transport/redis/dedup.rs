@@ -1,14 +1,15 @@
 //! The dedup store on Redis: one round trip for each call, whatever the number of ids, and one more where ids were seen before.
 //!
 //! Nearly every id is one that nobody has: those are claimed by a pipeline of `SET key claim NX PX keep`. What is there already
-//! is for a script to judge, which costs the server four times as much for each id.
+//! is for a script to judge, which costs the server four times as much for each id. Marks are a script's: it sees whether a later
+//! owner has fenced this one, and costs the server no more than a pipeline would.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::{self, BoxFuture, FutureExt};
 use pandaflow::{
-    Clock, EventId, Group, SystemClock, Timestamp,
-    ports::{Claim, DedupStore, Mark, Owner, StoreError, Verdict},
+    Clock, Epoch, EventId, Group, SystemClock, Timestamp,
+    ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
 use redis::{Value, cmd, pipe};
 
@@ -42,6 +43,8 @@ struct Inner {
     key_prefix: String,
     held: Held,
     claim: Script,
+    mark: Script,
+    fence: Script,
     end: Script,
 }
 
@@ -56,6 +59,8 @@ impl RedisDedupStore {
             key_prefix: config.key_prefix.clone(),
             held: Held::default(),
             claim: Script::new(include_str!("scripts/claim.lua")),
+            mark: Script::new(include_str!("scripts/mark.lua")),
+            fence: Script::new(include_str!("scripts/fence.lua")),
             end: Script::new(include_str!("scripts/end.lua")),
         })))
     }
@@ -83,9 +88,9 @@ impl DedupStore for RedisDedupStore {
         self.0.link.run(async move { inner.claim_all(&claim).await }, unheard)
     }
 
-    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn mark(&self, owner: Owner, marks: Vec<Mark>) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let inner = Arc::clone(&self.0);
-        self.0.link.run(async move { inner.mark_all(&owner, &marks).await }, |()| ())
+        self.0.link.run(async move { inner.mark_all(&owner, &marks).await }, |_| ())
     }
 
     fn done(&self, owner: Owner, ids: Vec<EventId>) -> BoxFuture<'static, Result<(), StoreError>> {
@@ -99,17 +104,17 @@ impl DedupStore for RedisDedupStore {
         self.end(owner, ids)
     }
 
-    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let inner = Arc::clone(&self.0);
         let fence = async move {
-            let key = inner.keys(&group).fences();
-            let mut fence = pipe();
-            fence.hset(&key, owner.partition.0, owner.epoch.0).ignore();
-            fence.pexpire(&key, millis(KEEP_FENCES)).ignore();
-            let ask = |mut link| async move { fence.exec_async(&mut link).await };
-            inner.link.ask(format!("fencing partition {} of {group}", owner.partition), ask).await
+            let input = Input { keys: vec![inner.keys(&group).fences()], arguments: Vec::new() }
+                .argument(owner.partition.0)
+                .argument(owner.epoch.0)
+                .argument(millis(KEEP_FENCES));
+            let doing = format!("fencing partition {} of {group}", owner.partition);
+            standing(&inner.run(&inner.fence, &input, doing).await?)
         };
-        self.0.link.run(fence, |()| ())
+        self.0.link.run(fence, |_| ())
     }
 }
 
@@ -205,23 +210,27 @@ impl Inner {
         read(&answer, ids.len())
     }
 
-    /// Remembers ids as done, whoever has claimed them.
-    async fn mark_all(&self, owner: &Owner, marks: &[Mark]) -> Result<(), StoreError> {
+    /// Remembers ids as done, whoever has claimed them, unless a later owner has fenced this one.
+    async fn mark_all(&self, owner: &Owner, marks: &[Mark]) -> Result<Standing, StoreError> {
         let (keys, now) = (self.keys(&owner.group), SystemClock.now());
         for some in marks.chunks(IDS_AT_ONCE) {
-            let mut done = pipe();
+            let all = std::iter::once(keys.fences()).chain(some.iter().map(|mark| keys.id(mark.id)));
+            let mut input = Input { keys: all.collect(), arguments: Vec::with_capacity(2 + 2 * some.len()) }
+                .argument(owner.partition.0)
+                .argument(owner.epoch.0);
             for mark in some {
                 let keep = (mark.expires.since(now) + KEEP_MARKS).min(LONGEST_MARK);
-                let mark =
-                    done.cmd("SET").arg(keys.id(mark.id)).arg(mark.expires.0).arg("PX").arg(millis(keep));
-                mark.ignore();
+                input = input.argument(mark.expires.0).argument(millis(keep));
             }
-            let ask = |mut link| async move { done.exec_async(&mut link).await };
-            self.link.ask(format!("marking {} ids as done", some.len()), ask).await?;
+            let answer = self.run(&self.mark, &input, format!("marking {} ids as done", some.len())).await?;
+            match standing(&answer)? {
+                Standing::InForce => {}
+                fenced @ Standing::Fenced { .. } => return Ok(fenced),
+            }
             let ids: Vec<_> = some.iter().map(|mark| mark.id).collect();
             self.held.let_go(owner, &ids);
         }
-        Ok(())
+        Ok(Standing::InForce)
     }
 
     async fn end_all(&self, owner: &Owner, ids: &[EventId]) -> Result<(), StoreError> {
@@ -242,6 +251,17 @@ impl Inner {
     fn keys(&self, group: &Group) -> Keys {
         Keys::of(&self.key_prefix, group)
     }
+}
+
+/// What a script says of the owner: nothing, or the epoch of one that has fenced it.
+fn standing(answer: &Value) -> Result<Standing, StoreError> {
+    let epoch = match answer {
+        Value::Nil => return Ok(Standing::InForce),
+        Value::BulkString(epoch) => str::from_utf8(epoch).ok().and_then(|epoch| epoch.parse().ok()),
+        _ => None,
+    };
+    let by = epoch.map(Epoch).ok_or_else(|| failed(format!("a fence that is none: {answer:?}")))?;
+    Ok(Standing::Fenced { by })
 }
 
 /// The verdicts that the script gave.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use pandaflow::{
-    Offset, Partition,
+    Guarantee, Offset, Partition,
     ports::{Assignment, StoreError, SubscriptionRequest},
 };
 use rdkafka::{
@@ -269,11 +269,14 @@ async fn search(
     let timeout = core.config.request_timeout;
     let committed =
         move |list| consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"));
+    // Exactly once, marks follow the commit.
+    let guarantee = request.guarantee.unwrap_or(core.config.guarantee);
     let search = Search {
         group: request.group,
         partitions,
         topics: request.topics,
         purpose: Purpose::Reading,
+        marks: request.marks && guarantee == Guarantee::AtLeastOnce,
         wanted: Arc::new(move || seats.iter().any(|seat| seat.strong_count() > 0)),
     };
     look_up(&core, committed, search).await

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use pandaflow::ports::{SettleErrorKind, Settlement};
+use pandaflow::ports::{SettleErrorKind, Settlement, Standing};
 
 use super::{Why, changes, effects, held, let_go, make_letter_topics, offsets, retry, who};
 use crate::transport::kafka::{
@@ -59,7 +59,12 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
     let marks: Vec<_> = settlements.iter().flat_map(|settlement| settlement.marks.iter().copied()).collect();
     if !marks.is_empty() {
         held(life)?;
-        core.config.dedup.mark(life.owner.clone(), marks).await.map_err(retry)?;
+        if let Standing::Fenced { by } =
+            core.config.dedup.mark(life.owner.clone(), marks).await.map_err(retry)?
+        {
+            let why = format!("{}: the dedup store knows of a later owner, of epoch {by}", who(life));
+            return Err((SettleErrorKind::Fenced, store_error(why)));
+        }
     }
     commit(core, life, settlements).await
 }

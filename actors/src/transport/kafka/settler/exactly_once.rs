@@ -13,7 +13,7 @@ use std::{
 use pandaflow::{
     Clock, SystemClock, TopicName,
     policy::watermark::Progress,
-    ports::{Mark, SettleErrorKind, Settlement},
+    ports::{Mark, SettleErrorKind, Settlement, Standing},
 };
 
 use super::{Tally, Why, changes, effects, held, let_go, make_letter_topics, offsets, retry, who};
@@ -106,7 +106,8 @@ async fn mark(core: &Core, life: &Life, settlements: &[&Settlement]) {
     let mut wait = BACKOFF.0;
     while !marks.is_empty() && life.is_held() {
         match core.config.dedup.mark(life.owner.clone(), marks.clone()).await {
-            Ok(()) => return,
+            // Refused, its successor will find it settled.
+            Ok(Standing::InForce | Standing::Fenced { .. }) => return,
             Err(error) => log::warn!("kafka: {}: marking {} events: {error}", who(life), marks.len()),
         }
         tokio::time::sleep(wait).await;

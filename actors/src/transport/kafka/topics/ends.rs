@@ -17,6 +17,8 @@ use crate::transport::kafka::{
 /// How long to wait before looking again whether a transaction has ended, and how often to tell that it has not.
 const TRANSACTION_ENDS: Duration = Duration::from_millis(5);
 const TOLD: Duration = Duration::from_secs(5);
+/// How many times a partition's leader is asked at least, within the time that there is.
+const TURNS: u32 = 3;
 
 impl Topics {
     /// The first and the next offset of a partition, whether what lies below is committed or not. Blocks. A partition that
@@ -75,25 +77,33 @@ impl Topics {
         let mut renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
         loop {
             let client = asking.get();
-            match client.fetch_watermarks(&name, number(partition), self.timeout) {
+            // A client that knows of no leader may wait for one as long as it is let: others are to have their turn.
+            let error = match client.fetch_watermarks(&name, number(partition), self.timeout / TURNS) {
                 Ok(ends) => return Ok(ends),
-                Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
-                    if Instant::now() >= renewal {
-                        asking.renew(&client)?;
-                        renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
-                    }
-                    std::thread::sleep(LEADER_COMES);
-                    // What the client has heard of the topic once, it believes for minutes.
-                    if let Err(error) = client.fetch_metadata(Some(&name), self.timeout) {
-                        log::debug!("kafka: asking for topic {topic}: {error}");
-                    }
-                }
-                Err(error) => {
-                    return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
+                Err(error) => error,
+            };
+            let (no_leader, now) = (has_no_leader(&error), Instant::now());
+            // Also when there is no time left: the next call has a client that may know better.
+            if no_leader && now >= renewal {
+                asking.renew(&client)?;
+                renewal = now + LEADER_SHOULD_BE_KNOWN;
+            }
+            if now >= deadline || !(no_leader || is_late(&error)) {
+                return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
+            }
+            if no_leader {
+                std::thread::sleep(LEADER_COMES);
+                // What the client has heard of the topic once, it believes for minutes.
+                if let Err(error) = asking.get().fetch_metadata(Some(&name), self.timeout / TURNS) {
+                    log::debug!("kafka: asking for topic {topic}: {error}");
                 }
             }
         }
     }
+}
+
+fn is_late(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut)
 }
 
 fn has_no_leader(error: &KafkaError) -> bool {
