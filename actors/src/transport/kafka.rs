@@ -6,6 +6,7 @@
 //! `{topic}.dlq` for dead letters.
 
 mod acquire;
+mod answers;
 mod asking;
 mod background;
 mod bell;

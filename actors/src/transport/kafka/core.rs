@@ -73,7 +73,7 @@ impl Core {
         let core = Arc::new(Self {
             background: Background::start()?,
             topics: Topics::new(&config, names.clone())?,
-            producer: Producer::new(config.producer())?,
+            producer: Producer::new(config.producer(), config.asking())?,
             owners: Owners::default(),
             checkpoints: config.checkpoints.clone().map(Checkpoints::new),
             restored: Counts::default(),

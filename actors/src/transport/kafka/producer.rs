@@ -18,6 +18,7 @@ use rdkafka::{
 use tokio::sync::Notify;
 
 use super::{
+    answers::Answers,
     failure::failed,
     gates::{Gate, Gates},
     record::Outbound,
@@ -32,12 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Records that go to a partition together at most: as many fit into one request.
 const TOGETHER: usize = 1_000;
 
-/// How long nothing of what was sent together may be confirmed before the client is given up, at first and at last.
+/// How often to look what has become of records that were sent together.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long nothing of them may be confirmed by a broker that answers before the client is given up, at first and at last.
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(20);
 const PATIENCE_AT_LAST: Duration = Duration::from_secs(120);
 
 /// Records that are confirmed together.
 pub(super) struct Flight {
+    /// A topic that some of them go to, by its name on the broker.
+    topic: String,
     /// Not confirmed yet, and one for whoever still adds to it.
     left: AtomicUsize,
     failure: Mutex<Option<NotSent>>,
@@ -141,14 +146,17 @@ pub(super) type Client = ThreadedProducer<Confirming>;
 pub(super) struct Producer {
     config: ClientConfig,
     client: RwLock<Arc<Client>>,
-    /// How long a flight may go without any confirmation.
+    answers: Answers,
+    /// How long a flight may go without any confirmation while the broker answers.
     patience: Mutex<Duration>,
 }
 
 impl Producer {
-    pub(super) fn new(config: ClientConfig) -> Result<Self, StoreError> {
+    /// A producer of this configuration; the other one is for asking whether the broker answers.
+    pub(super) fn new(config: ClientConfig, asking: ClientConfig) -> Result<Self, StoreError> {
         let client = RwLock::new(Arc::new(make(&config)?));
-        Ok(Self { config, client, patience: Mutex::new(PATIENCE_AT_FIRST) })
+        let patience = Mutex::new(PATIENCE_AT_FIRST);
+        Ok(Self { config, client, answers: Answers::new(asking), patience })
     }
 
     /// Sends records in their order and waits until the broker has all of them.
@@ -164,24 +172,30 @@ impl Producer {
         flight.outcome()
     }
 
-    /// Waits until all of a flight has come back. A client that confirms nothing of it for long is given up: what it has not
-    /// sent comes back, and the next flight goes with another one.
+    /// Waits until all of a flight has come back. A client that confirms nothing of it for long, though the broker answers, is
+    /// given up: what it has not sent comes back, and the next flight goes with another one. A broker that is away is waited
+    /// for: it may have what it has not confirmed, and another client would write that once more.
     async fn await_landing(&self, client: &Arc<Client>, flight: &Flight) {
         let landed = flight.landed.notified();
         tokio::pin!(landed);
         let mut left = flight.left.load(Ordering::Acquire);
         let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent = Duration::ZERO;
         loop {
-            if tokio::time::timeout(patience, landed.as_mut()).await.is_ok() {
+            if tokio::time::timeout(LOOK, landed.as_mut()).await.is_ok() {
                 break;
             }
             let now = flight.left.load(Ordering::Acquire);
-            if now == left {
+            if now != left || !self.answers.for_topic(&flight.topic).await {
+                (left, silent) = (now, Duration::ZERO);
+                continue;
+            }
+            silent += LOOK;
+            if silent >= patience {
                 self.give_up(client, patience);
                 landed.await;
                 return;
             }
-            left = now;
         }
         if patience != PATIENCE_AT_FIRST && Arc::ptr_eq(client, &self.current()) {
             *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = PATIENCE_AT_FIRST;
@@ -238,8 +252,6 @@ pub(super) async fn send_through(
 
 /// Hands records over, those of a partition in their order, each partition's up to one that can't be.
 async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -> Arc<Flight> {
-    let left = AtomicUsize::new(1);
-    let flight = Arc::new(Flight { left, failure: Mutex::default(), landed: Notify::new() });
     let mut queues: Vec<Vec<Outbound>> = Vec::new();
     for record in records {
         let is_of = |queue: &&mut Vec<Outbound>| {
@@ -251,6 +263,12 @@ async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -
             None => queues.push(vec![record]),
         }
     }
+    let flight = Arc::new(Flight {
+        topic: queues.first().map(|queue| queue[0].topic.clone()).unwrap_or_default(),
+        left: AtomicUsize::new(1),
+        failure: Mutex::default(),
+        landed: Notify::new(),
+    });
     join_all(queues.into_iter().map(|queue| hand_over_all(client, queue, &flight))).await;
     flight.leave();
     flight
