@@ -133,10 +133,10 @@ pub(super) struct Search {
     pub(super) partitions: Vec<Partition>,
     pub(super) topics: Vec<TopicName>,
     pub(super) purpose: Purpose,
-    /// Whether the owners mark events as done, under the store's own hand.
+    /// Whether the owners mark events as done, in a store that is not part of their settlements' transactions.
     pub(super) marks: bool,
-    /// Whether anybody still waits for it; asked while the changelog is read.
-    pub(super) wanted: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Whether anybody still waits for a partition; asked before it is fenced and while the changelog is read.
+    pub(super) wanted: Arc<dyn Fn(Partition) -> bool + Send + Sync>,
 }
 
 /// What partitions are looked up for.
@@ -149,6 +149,11 @@ pub(super) enum Purpose {
 }
 
 impl Search {
+    /// Whether anybody still waits for any of it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.partitions.iter().any(|partition| (self.wanted)(*partition))
+    }
+
     /// The partition with the highest number, and one more.
     pub(super) fn most(&self) -> u32 {
         self.partitions.iter().map(|partition| partition.0 + 1).max().unwrap_or(0)
@@ -171,7 +176,7 @@ where
     let (asking, asked) = (Arc::clone(core), Arc::clone(&search));
     let mut found = core.background.ask(move || look(&asking, committed, &asked)).await?;
     if search.marks {
-        fence::earlier_owners(core, &search.group, &mut found).await?;
+        fence::earlier_owners(core, &search, &mut found).await?;
     }
     let (asking, asked) = (Arc::clone(core), Arc::clone(&search));
     let found = core.background.ask(move || with_state(&asking, &asked, found)).await?;

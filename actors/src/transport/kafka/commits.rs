@@ -14,19 +14,23 @@ use std::{
 
 use pandaflow::ports::StoreError;
 use rdkafka::{
+    TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
 use super::{
-    commit_note::is_ranges,
-    desk::{Desk, NotCommitted, Waiting, list_of, turn_away_the_lost},
+    acquire::note,
+    commit_note::{Tally, is_ranges},
+    desk::{Desk, Entry, NotCommitted, Request, Waiting, list_of, turn_away_the_lost},
     failure::store_error,
 };
 
 /// How long a commit that meets a rebalance is tried again here, and how often.
 const REBALANCE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(10);
+/// How long to wait for what others have committed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A thread that serves a desk. Dropped, it ends what it has begun; so long it has the consumer.
 pub(super) struct DeskThread {
@@ -87,6 +91,9 @@ fn commit<C: ConsumerContext>(
     let deadline = Instant::now() + REBALANCE;
     loop {
         turn_away_the_lost(&mut waiting);
+        if standing == Standing::Outsider {
+            turn_away_the_followed(consumer, &mut waiting);
+        }
         if waiting.is_empty() {
             return;
         }
@@ -117,6 +124,39 @@ fn commit<C: ConsumerContext>(
         let answer = result.map_err(|error| standing.read(&error));
         waiting.into_iter().for_each(|waiting| waiting.answer(answer.clone()));
         return;
+    }
+}
+
+/// Answers those whose partition a later owner has committed for, and takes them out. Where nobody is a member, the group fences
+/// nobody: whoever came later is known by the epoch beside the ledger.
+fn turn_away_the_followed<C: ConsumerContext>(consumer: &BaseConsumer<C>, waiting: &mut Vec<Waiting>) {
+    let mut list = TopicPartitionList::new();
+    for Entry { topic, partition, .. } in waiting.iter().filter_map(|waiting| waiting.request.tally()) {
+        if list.find_partition(topic, *partition).is_none() {
+            list.add_partition(topic, *partition);
+        }
+    }
+    let committed = match consumer.committed_offsets(list, PATIENCE) {
+        Ok(committed) => committed,
+        Err(error) => {
+            let why = NotCommitted::Retry(format!("reading what others have committed: {error}"));
+            return waiting.drain(..).for_each(|waiting| waiting.answer(Err(why.clone())));
+        }
+    };
+    if let Some(error) = committed.elements().iter().find_map(|element| element.error().err()) {
+        let why = NotCommitted::Retry(format!("reading what others have committed: {error}"));
+        return waiting.drain(..).for_each(|waiting| waiting.answer(Err(why.clone())));
+    }
+    let later = |request: &Request| {
+        let own = request.tally()?;
+        let found = Tally::read(&note(&committed.find_partition(&own.topic, own.partition)?))?.epoch;
+        (found > Tally::read(&own.note)?.epoch).then_some(found)
+    };
+    let followed: Vec<_> = waiting.extract_if(.., |waiting| later(&waiting.request).is_some()).collect();
+    for waiting in followed {
+        if let Some(by) = later(&waiting.request) {
+            waiting.answer(Err(NotCommitted::Fenced(format!("another has taken over since, of epoch {by}"))));
+        }
     }
 }
 

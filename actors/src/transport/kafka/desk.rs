@@ -60,7 +60,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Exactly-once the last of the entries is the owner's tally, whose note is unlike every other.
+    /// The last of the entries is the owner's tally; exactly-once its note is unlike every other.
     pub(super) fn tally(&self) -> Option<&Entry> {
         self.entries.last()
     }

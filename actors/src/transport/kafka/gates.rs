@@ -38,7 +38,29 @@ struct Inside {
     /// Records that have passed and not landed.
     under_way: usize,
     /// How many records each of those has who wait.
-    waiting: Vec<(usize, oneshot::Sender<()>)>,
+    waiting: Vec<(usize, oneshot::Sender<Pass>)>,
+}
+
+/// The right to hand so many records over, each of which lands by itself then. Those that are not handed over land with it.
+#[derive(Debug)]
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    records: usize,
+}
+
+impl Pass {
+    /// One of them is on its way.
+    pub(super) fn use_one(&mut self) {
+        self.records = self.records.saturating_sub(1);
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if self.records > 0 {
+            self.gate.land(self.records);
+        }
+    }
 }
 
 impl Gate {
@@ -46,33 +68,38 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many records may pass. Each of them has to [`land`](Self::land).
-    pub(super) async fn pass(&self, records: usize) {
+    /// Waits until so many records may pass.
+    pub(super) async fn pass(self: &Arc<Self>, records: usize) -> Pass {
+        let free = || Pass { gate: Arc::clone(self), records };
         let turn = {
             let mut inside = self.inside();
             if inside.under_way == 0 {
                 inside.under_way = records;
-                return;
+                return free();
             }
             let (opened, turn) = oneshot::channel();
             inside.waiting.push((records, opened));
             turn
         };
-        // It is opened for all that wait, or gone with its producer.
-        let _ = turn.await;
+        // An error would mean that this gate is gone.
+        match turn.await {
+            Ok(pass) => pass,
+            Err(_) => free(),
+        }
     }
 
     /// So many records are on the broker, or will never be.
-    pub(super) fn land(&self, records: usize) {
+    pub(super) fn land(self: &Arc<Self>, records: usize) {
         let mut inside = self.inside();
         inside.under_way = inside.under_way.saturating_sub(records);
         if inside.under_way > 0 {
             return;
         }
         for (records, turn) in std::mem::take(&mut inside.waiting) {
-            // Whoever does not wait any more has nothing to pass.
-            if turn.send(()).is_ok() {
-                inside.under_way += records;
+            match turn.send(Pass { gate: Arc::clone(self), records }) {
+                Ok(()) => inside.under_way += records,
+                // Whoever does not wait any more has nothing to pass.
+                Err(mut unused) => unused.records = 0,
             }
         }
     }
@@ -84,31 +111,42 @@ mod tests {
 
     use super::*;
 
+    /// They are handed over, and land by themselves.
+    fn hand_over(mut pass: Pass) {
+        while pass.records > 0 {
+            pass.use_one();
+        }
+    }
+
     #[tokio::test]
     async fn what_waits_goes_together_once_all_has_landed() {
-        let gate = Gate::default();
-        gate.pass(2).await;
+        let gate = Arc::<Gate>::default();
+        hand_over(gate.pass(2).await);
         let (mut one, mut other) = (Box::pin(gate.pass(3)), Box::pin(gate.pass(4)));
         assert!(one.as_mut().now_or_never().is_none() && other.as_mut().now_or_never().is_none());
         gate.land(1);
         assert!(one.as_mut().now_or_never().is_none());
         gate.land(1);
-        assert!(one.as_mut().now_or_never().is_some() && other.as_mut().now_or_never().is_some());
+        hand_over(one.now_or_never().unwrap());
+        hand_over(other.now_or_never().unwrap());
         let mut late = Box::pin(gate.pass(1));
         gate.land(3);
         assert!(late.as_mut().now_or_never().is_none());
         gate.land(4);
-        assert!(late.as_mut().now_or_never().is_some());
+        hand_over(late.now_or_never().unwrap());
     }
 
     #[tokio::test]
-    async fn whoever_waits_no_more_holds_nobody_up() {
-        let gate = Gate::default();
-        gate.pass(1).await;
-        let mut gone = Box::pin(gate.pass(5));
-        assert!(gone.as_mut().now_or_never().is_none());
+    async fn whoever_waits_no_more_or_hands_nothing_over_holds_nobody_up() {
+        let gate = Arc::<Gate>::default();
+        let mut first = gate.pass(3).await;
+        let (mut gone, mut opened) = (Box::pin(gate.pass(5)), Box::pin(gate.pass(6)));
+        assert!(gone.as_mut().now_or_never().is_none() && opened.as_mut().now_or_never().is_none());
         drop(gone);
+        first.use_one();
         gate.land(1);
+        drop(first);
+        drop(opened);
         assert!(gate.pass(1).now_or_never().is_some());
     }
 

@@ -1,22 +1,25 @@
 //! The producer: sends records and tells when the broker has them.
 
+mod flight;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use pandaflow::ports::StoreError;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
 };
-use tokio::sync::Notify;
 
+use self::flight::Flight;
+pub(super) use self::flight::{NotSent, NotSentKind};
 use super::{
     answers::Answers,
     failure::failed,
@@ -39,81 +42,12 @@ const LOOK: Duration = Duration::from_secs(5);
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(20);
 const PATIENCE_AT_LAST: Duration = Duration::from_secs(120);
 
-/// Records that are confirmed together.
-pub(super) struct Flight {
-    /// A topic that some of them go to, by its name on the broker.
-    topic: String,
-    /// Not confirmed yet, and one for whoever still adds to it.
-    left: AtomicUsize,
-    failure: Mutex<Option<NotSent>>,
-    landed: Notify,
-}
-
-/// Why records are not on the broker.
-#[derive(Debug)]
-pub(super) struct NotSent {
-    pub(super) kind: NotSentKind,
-    /// The topic's name on the broker.
-    pub(super) topic: String,
-    pub(super) why: String,
-}
-
-/// What is to be done about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotSentKind {
-    /// It may be tried again.
-    Later,
-    /// There is no such topic, or it has no such partition.
-    NoPlace,
-    /// One of the records will never be taken as it is.
-    Unfit,
-}
-
-impl NotSent {
-    fn new(topic: &str, error: &KafkaError) -> Self {
-        use RDKafkaErrorCode as Code;
-        let kind = match error.rdkafka_error_code() {
-            Some(
-                Code::MessageSizeTooLarge
-                | Code::MessageBatchTooLarge
-                | Code::InvalidRecord
-                | Code::InvalidTimestamp,
-            ) => NotSentKind::Unfit,
-            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
-                NotSentKind::NoPlace
-            }
-            _ => NotSentKind::Later,
-        };
-        Self { kind, topic: topic.into(), why: error.to_string() }
-    }
-}
-
-impl Flight {
-    fn leave(&self) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.landed.notify_one();
-        }
-    }
-
-    /// Of several failures, one that trying again doesn't mend is told.
-    fn fail(&self, failure: NotSent) {
-        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.as_ref().is_none_or(|first| first.kind == NotSentKind::Later) {
-            *first = Some(failure);
-        }
-    }
-
-    /// Once it has landed: why not all of it was confirmed.
-    fn outcome(&self) -> Result<(), NotSent> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(()), Err)
-    }
-}
-
 /// Hears what has become of records.
 #[derive(Default)]
 pub(super) struct Confirming {
     gates: Gates,
+    /// Nothing is to be handed over any more.
+    given_up: AtomicBool,
 }
 
 /// A lot of a flight's records that have passed a gate together.
@@ -156,10 +90,10 @@ impl Producer {
     pub(super) fn new(config: ClientConfig, asking: ClientConfig) -> Result<Self, StoreError> {
         let client = RwLock::new(Arc::new(make(&config)?));
         let patience = Mutex::new(PATIENCE_AT_FIRST);
-        Ok(Self { config, client, answers: Answers::new(asking), patience })
+        Ok(Self { config, client, answers: Answers::new(asking, LOOK), patience })
     }
 
-    /// Sends records in their order and waits until the broker has all of them.
+    /// Sends records, those of each partition in their order, and waits until the broker has all of them.
     pub(super) async fn send(&self, records: impl Iterator<Item = Outbound>) -> Result<(), NotSent> {
         let none = |error: StoreError| NotSent {
             kind: NotSentKind::Later,
@@ -167,8 +101,8 @@ impl Producer {
             why: error.message,
         };
         let client = self.client().map_err(none)?;
-        let flight = launch(&client, records).await;
-        self.await_landing(&client, &flight).await;
+        let (flight, queues) = Flight::of(records);
+        join(launch(&client, queues, &flight), self.await_landing(&client, &flight)).await;
         flight.outcome()
     }
 
@@ -178,20 +112,27 @@ impl Producer {
     async fn await_landing(&self, client: &Arc<Client>, flight: &Flight) {
         let landed = flight.landed.notified();
         tokio::pin!(landed);
-        let mut left = flight.left.load(Ordering::Acquire);
         let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut silent = Duration::ZERO;
+        let (mut before, mut silent) = (flight.under_way(), Duration::ZERO);
         loop {
             if tokio::time::timeout(LOOK, landed.as_mut()).await.is_ok() {
                 break;
             }
-            let now = flight.left.load(Ordering::Acquire);
-            if now != left || !self.answers.for_topic(&flight.topic).await {
-                (left, silent) = (now, Duration::ZERO);
+            let now = flight.under_way();
+            if now.is_none() || now != before {
+                (before, silent) = (now, Duration::ZERO);
                 continue;
             }
-            silent += LOOK;
-            if silent >= patience {
+            let answers = tokio::select! {
+                () = landed.as_mut() => break,
+                answers = self.answers.for_topics(&flight.topics) => answers,
+            };
+            match answers {
+                Some(true) => silent += LOOK,
+                Some(false) => silent = Duration::ZERO,
+                None => {}
+            }
+            if silent >= patience && flight.under_way() == before {
                 self.give_up(client, patience);
                 landed.await;
                 return;
@@ -216,6 +157,7 @@ impl Producer {
             *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = longer;
         }
         drop(current);
+        client.context().given_up.store(true, Ordering::Release);
         client.purge(PurgeConfig::default().queue().inflight());
     }
 
@@ -239,55 +181,41 @@ pub(super) fn make(config: &ClientConfig) -> Result<Client, StoreError> {
     config.create_with_context(Confirming::default()).map_err(failed("making a producer"))
 }
 
-/// Sends records in their order and waits until the broker has all of them, or until what was sent has come back after one
-/// of them failed.
+/// Sends records, those of each partition in their order, and waits until the broker has all of them, or until what was sent has
+/// come back after one of them failed.
 pub(super) async fn send_through(
     client: &Arc<Client>,
     records: impl Iterator<Item = Outbound>,
 ) -> Result<(), NotSent> {
-    let flight = launch(client, records).await;
+    let (flight, queues) = Flight::of(records);
+    launch(client, queues, &flight).await;
     flight.landed.notified().await;
     flight.outcome()
 }
 
 /// Hands records over, those of a partition in their order, each partition's up to one that can't be.
-async fn launch(client: &Arc<Client>, records: impl Iterator<Item = Outbound>) -> Arc<Flight> {
-    let mut queues: Vec<Vec<Outbound>> = Vec::new();
-    for record in records {
-        let is_of = |queue: &&mut Vec<Outbound>| {
-            let known = &queue[0];
-            known.partition == record.partition && known.topic == record.topic
-        };
-        match queues.iter_mut().find(is_of) {
-            Some(queue) => queue.push(record),
-            None => queues.push(vec![record]),
-        }
-    }
-    let flight = Arc::new(Flight {
-        topic: queues.first().map(|queue| queue[0].topic.clone()).unwrap_or_default(),
-        left: AtomicUsize::new(1),
-        failure: Mutex::default(),
-        landed: Notify::new(),
-    });
-    join_all(queues.into_iter().map(|queue| hand_over_all(client, queue, &flight))).await;
+async fn launch(client: &Arc<Client>, queues: Vec<Vec<Outbound>>, flight: &Arc<Flight>) {
+    join_all(queues.into_iter().map(|queue| hand_over_all(client, queue, flight))).await;
+    flight.launched.store(true, Ordering::Release);
     flight.leave();
-    flight
 }
 
-/// Hands over what goes to one partition.
+/// Hands over what goes to one partition, as long as nothing of the flight has failed.
 async fn hand_over_all(client: &Arc<Client>, queue: Vec<Outbound>, flight: &Arc<Flight>) {
     let gate = client.context().gates.of(&queue[0].topic, queue[0].partition);
     let mut queue = queue.into_iter();
     while queue.len() > 0 {
         let together = queue.len().min(TOGETHER);
-        gate.pass(together).await;
+        let mut pass = gate.pass(together).await;
+        if flight.has_failed() {
+            return;
+        }
         let lot = Arc::new(Lot { flight: Arc::clone(flight), gate: Arc::clone(&gate) });
-        for (passed, record) in queue.by_ref().take(together).enumerate() {
+        for record in queue.by_ref().take(together) {
             if let Err(failure) = hand_over(client, record, &lot).await {
-                flight.fail(failure);
-                gate.land(together - passed);
-                return;
+                return flight.fail(failure);
             }
+            pass.use_one();
         }
     }
 }
@@ -302,6 +230,9 @@ async fn hand_over(client: &Arc<Client>, record: Outbound, lot: &Arc<Lot>) -> Re
     sent.headers = headers;
     let mut looks = LOOKS;
     loop {
+        if client.context().given_up.load(Ordering::Acquire) {
+            return Err(NotSent::given_up(sent.topic));
+        }
         lot.flight.left.fetch_add(1, Ordering::AcqRel);
         let Err((error, refused)) = client.send(sent) else { return Ok(()) };
         lot.flight.left.fetch_sub(1, Ordering::AcqRel);

@@ -38,11 +38,11 @@ pub(super) fn restore(core: &Core, search: &Search) -> Result<BTreeMap<Partition
     }
     let others = partitions.iter().filter(|partition| !tables.contains_key(&Partition(**partition)));
     from.extend(others.map(|partition| (*partition, 0)));
-    read_changelog(core, &changelog, &from, &*search.wanted, |partition, entry| {
+    read_changelog(core, &changelog, &from, &|| search.is_wanted(), |partition, entry| {
         restored.from_log += 1;
         tables.entry(partition).or_default().take_in(entry);
     })?;
-    if !(search.wanted)() {
+    if !search.is_wanted() {
         return Err(store_error("nobody waits any more for what was looked up"));
     }
     tell(core, &format!("{}: state of {} partitions", search.group, partitions.len()), restored);

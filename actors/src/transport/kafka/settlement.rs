@@ -47,7 +47,7 @@ impl SettlementStore for KafkaSettlement {
                 topics,
                 purpose: Purpose::Settling,
                 marks: false,
-                wanted: Arc::new(|| true),
+                wanted: Arc::new(|_| true),
             };
             let mut found = look_up(&core, committed, search).await?;
             let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;

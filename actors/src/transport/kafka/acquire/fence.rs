@@ -13,47 +13,50 @@ use pandaflow::{
     ports::{Owner, Standing, StoreError},
 };
 
-use super::Found;
+use super::{Found, Search};
 use crate::transport::kafka::{core::Core, failure::store_error};
 
 /// Fences the earlier owners of partitions, and notes the epochs of the new ones.
 pub(super) async fn earlier_owners(
     core: &Core,
-    group: &Group,
+    search: &Search,
     found: &mut [Found],
 ) -> Result<(), StoreError> {
-    let fences = found.iter().map(|found| fence(core, group, found.partition, found.epoch));
+    let fences = found.iter().map(|found| fence(core, search, found.partition, found.epoch));
     match try_join_all(fences).await {
         Ok(epochs) => {
             for (found, epoch) in found.iter_mut().zip(epochs) {
-                found.granted = Some(epoch);
+                found.granted = epoch;
             }
             Ok(())
         }
         Err(error) if core.config.dedup.is_needed() => Err(error),
         Err(error) => {
-            log::warn!("kafka: {group}: {error}: its partitions are taken up all the same");
+            log::warn!("kafka: {}: {error}: its partitions are taken up all the same", search.group);
             Ok(())
         }
     }
 }
 
-/// Fences as an owner of an epoch above this one; tells which.
+/// Fences as an owner of an epoch above this one; tells which. Not for a partition that has gone again meanwhile: whoever has it
+/// now would be fenced.
 async fn fence(
     core: &Core,
-    group: &Group,
+    search: &Search,
     partition: Partition,
     mut above: Epoch,
-) -> Result<Epoch, StoreError> {
-    loop {
+) -> Result<Option<Epoch>, StoreError> {
+    let group = &search.group;
+    while (search.wanted)(partition) {
         let epoch = core.owners.next_epoch(above.0);
         let owner = Owner { group: group.clone(), partition, epoch };
         match core.config.dedup.fence(group.clone(), owner).await? {
-            Standing::InForce => return Ok(epoch),
+            Standing::InForce => return Ok(Some(epoch)),
             // Of an owner that has committed nothing, on a machine whose clock is ahead.
             Standing::Fenced { by } => above = by,
         }
     }
+    Ok(None)
 }
 
 /// Whether the fences hold for whoever has written the states that were found.

@@ -1,6 +1,7 @@
 //! Partitions that the group gives us: set up, looked up, and handed to the assignee.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use pandaflow::{
-    Guarantee, Offset, Partition,
+    Offset, Partition,
     ports::{Assignment, StoreError, SubscriptionRequest},
 };
 use rdkafka::{
@@ -118,8 +119,10 @@ impl Work {
         // Here and now: while it waits, the partition may be taken away, come back, and have an owner that is none of its.
         let take = |(partition, _): &(Partition, u64)| core.owners.take(&request.group, *partition);
         let former: Vec<Former> = wanted.iter().map(take).collect();
-        let seats = wanted.iter().filter_map(|(partition, _)| self.seats.get(partition));
-        let seats: Vec<Weak<()>> = seats.map(|seat| Arc::downgrade(&seat.wanted)).collect();
+        let seat_of = |(partition, _): &(Partition, u64)| {
+            self.seats.get(partition).map(|seat| (*partition, Arc::downgrade(&seat.wanted)))
+        };
+        let seats: HashMap<Partition, Weak<()>> = wanted.iter().filter_map(seat_of).collect();
         self.looking += 1;
         let looked_up = async move {
             Former::wait_for(former).await;
@@ -258,7 +261,7 @@ async fn search(
     consumer: Arc<BaseConsumer<MemberContext>>,
     request: SubscriptionRequest,
     partitions: Vec<Partition>,
-    seats: Vec<Weak<()>>,
+    seats: HashMap<Partition, Weak<()>>,
 ) -> Result<Vec<Found>, StoreError> {
     // Inputs may have grown since, and another member may have written state of their new partitions already.
     if let Some(last) = partitions.iter().map(|partition| partition.0).max()
@@ -269,15 +272,13 @@ async fn search(
     let timeout = core.config.request_timeout;
     let committed =
         move |list| consumer.committed_offsets(list, timeout).map_err(failed("reading committed offsets"));
-    // Exactly once, marks follow the commit.
-    let guarantee = request.guarantee.unwrap_or(core.config.guarantee);
     let search = Search {
         group: request.group,
         partitions,
         topics: request.topics,
         purpose: Purpose::Reading,
-        marks: request.marks && guarantee == Guarantee::AtLeastOnce,
-        wanted: Arc::new(move || seats.iter().any(|seat| seat.strong_count() > 0)),
+        marks: request.marks,
+        wanted: Arc::new(move |partition| seats.get(&partition).is_some_and(|seat| seat.strong_count() > 0)),
     };
     look_up(&core, committed, search).await
 }

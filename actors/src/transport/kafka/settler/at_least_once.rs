@@ -62,8 +62,9 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
         if let Standing::Fenced { by } =
             core.config.dedup.mark(life.owner.clone(), marks).await.map_err(retry)?
         {
+            // If the partition is another's by now, its consumer says so; if it is still ours, it needs a higher epoch.
             let why = format!("{}: the dedup store knows of a later owner, of epoch {by}", who(life));
-            return Err((SettleErrorKind::Fenced, store_error(why)));
+            return Err((SettleErrorKind::StartOver, store_error(why)));
         }
     }
     commit(core, life, settlements).await

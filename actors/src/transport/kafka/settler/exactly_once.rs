@@ -106,8 +106,15 @@ async fn mark(core: &Core, life: &Life, settlements: &[&Settlement]) {
     let mut wait = BACKOFF.0;
     while !marks.is_empty() && life.is_held() {
         match core.config.dedup.mark(life.owner.clone(), marks.clone()).await {
-            // Refused, its successor will find it settled.
-            Ok(Standing::InForce | Standing::Fenced { .. }) => return,
+            Ok(Standing::InForce) => return,
+            Ok(Standing::Fenced { by }) => {
+                log::warn!(
+                    "kafka: {}: {} events that are settled are not marked: the dedup store knows of a later owner, of epoch {by}",
+                    who(life),
+                    marks.len()
+                );
+                return;
+            }
             Err(error) => log::warn!("kafka: {}: marking {} events: {error}", who(life), marks.len()),
         }
         tokio::time::sleep(wait).await;

@@ -75,10 +75,11 @@ impl Topics {
     fn ends_by(&self, asking: &Asking, topic: &TopicName, partition: u32) -> Result<(i64, i64), StoreError> {
         let (name, deadline) = (self.names.topic(topic), Instant::now() + self.timeout);
         let mut renewal = Instant::now() + LEADER_SHOULD_BE_KNOWN;
+        // A client that knows of no leader may wait for one as long as it is let: others are to have their turn.
+        let mut patience = (self.timeout / TURNS).max(LEADER_SHOULD_BE_KNOWN);
         loop {
             let client = asking.get();
-            // A client that knows of no leader may wait for one as long as it is let: others are to have their turn.
-            let error = match client.fetch_watermarks(&name, number(partition), self.timeout / TURNS) {
+            let error = match client.fetch_watermarks(&name, number(partition), patience) {
                 Ok(ends) => return Ok(ends),
                 Err(error) => error,
             };
@@ -91,7 +92,10 @@ impl Topics {
             if now >= deadline || !(no_leader || is_late(&error)) {
                 return Err(store_error(format!("asking for the end of {topic}[{partition}]: {error}")));
             }
-            if no_leader {
+            if !no_leader {
+                // It is only slow: it may have all of the time that is left.
+                patience = (deadline - now).max(LEADER_SHOULD_BE_KNOWN);
+            } else {
                 std::thread::sleep(LEADER_COMES);
                 // What the client has heard of the topic once, it believes for minutes.
                 if let Err(error) = asking.get().fetch_metadata(Some(&name), self.timeout / TURNS) {
