@@ -8,7 +8,7 @@ mod published;
 #[path = "kafka_support/mod.rs"]
 mod support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use pandaflow::{
@@ -40,7 +40,9 @@ impl Composite {
 /// With a store of its own, as another process would have it.
 fn open(config: &KafkaConfig, schema: &Schema) -> Arc<Published> {
     let database = schema.store().settlements();
-    let config = KafkaConfig { settle_in: Some(Arc::clone(&database)), ..config.clone() };
+    // Each settlement here waits until nobody's outputs wait: what lingers holds up all.
+    let linger = Duration::ZERO;
+    let config = KafkaConfig { settle_in: Some(Arc::clone(&database)), linger, ..config.clone() };
     Arc::new(Published { transport: support::transport(&config), database })
 }
 

@@ -1,7 +1,7 @@
 //! A transport whose settlements are over only once their outputs are on their topics, as the contract's checks look for them there
 //! right after.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
@@ -13,6 +13,9 @@ use pandaflow::{
     },
 };
 use pandaflow_actors::transport::{kafka::KafkaTransport, settlement_database::SettlementDatabase};
+
+/// How often to look whether anything waits: the database is needed by whoever publishes it, too.
+const LOOK: Duration = Duration::from_millis(3);
 
 pub(crate) struct Published {
     pub(crate) transport: Arc<KafkaTransport>,
@@ -38,8 +41,9 @@ impl SettlementStore for Settling {
         let (settled, outbox) = (self.store.settle(settlement), self.database.outbox());
         async move {
             settled.await?;
+            let mut looks = tokio::time::interval(LOOK);
             while !outbox.waiting().await.expect("the outbox can be counted").is_empty() {
-                tokio::task::yield_now().await;
+                looks.tick().await;
             }
             Ok(())
         }
