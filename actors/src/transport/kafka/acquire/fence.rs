@@ -4,6 +4,8 @@
 //! partition and does not know it yet may write a state that its successor doesn't see any more. If it could mark as well, the
 //! successor would take the event for a duplicate, and its effect would be lost. So the store refuses such marks from the
 //! moment on at which the successor reads the changelog: a mark that it took before has its state in there.
+//!
+//! Exactly once, marks follow the commit and nothing is lost without it; the epoch that it finds is one that the store takes marks of.
 
 use std::sync::Arc;
 
