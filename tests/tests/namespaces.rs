@@ -106,6 +106,7 @@ async fn assert_apart(settings: &Settings, prefix: &str) {
     for (name, count) in NAMESPACES {
         outside.publish(deals(name, count)).await;
     }
+    let mut keys = 0;
     for (name, count) in NAMESPACES {
         let group = format!("pandaflow.{name}.books");
         let ledger = outside.settled(&group, count + 1).await;
@@ -123,11 +124,11 @@ async fn assert_apart(settings: &Settings, prefix: &str) {
         let own = |(key, _): &(Bytes, Bytes)| key.starts_with(name.as_bytes());
         assert!(states.iter().all(own), "{states:?}");
         assert!(assert_only(&outside, name, &format!("{prefix}{group}.changelog")) >= 7);
-        let ids = keys(settings, &format!("{prefix}pandaflow:1:{{{group}}}:*"));
-        assert_eq!(ids, number, "ids of {name} on Redis");
+        let own = format!("{prefix}pandaflow:2:{{{group}}}#*");
+        assert_eq!(told(settings, IDS, &own), number, "ids of {name} on Redis");
+        keys += told(settings, KEYS, &own);
     }
-    let all: usize = NAMESPACES.iter().map(|(_, count)| usize::try_from(*count).unwrap() + 1).sum();
-    assert_eq!(keys(settings, &format!("{prefix}*")), all, "ids and a fence each, and nothing else");
+    assert_eq!(told(settings, KEYS, &format!("{prefix}*")), keys, "what is theirs, and nothing else");
 }
 
 /// Everything in a topic is of this namespace. How many records it has.
@@ -251,12 +252,18 @@ async fn a_name_that_leads_into_the_other_namespace_is_refused_at_start() {
     assert!(domain.contains("deals is a namespace and a domain that all namespaces share"), "{domain}");
 }
 
-/// How many keys on Redis fit a pattern.
-fn keys(settings: &Settings, pattern: &str) -> usize {
+/// How many keys there are that fit a pattern.
+const KEYS: &str = "return #redis.call('KEYS', ARGV[1])";
+/// How many ids there are under them: a bucket has a field for each, and one that says what it is.
+const IDS: &str = "local n = 0 for _, k in ipairs(redis.call('KEYS', ARGV[1])) do if string.match(k, '#ids:') then \
+                   n = n + redis.call('HLEN', k) - 1 end end return n";
+
+/// What a script says of a pattern.
+fn told(settings: &Settings, script: &str, pattern: &str) -> usize {
     let address =
         settings.redis.url.reveal().trim_start_matches("redis://").trim_end_matches("/0").to_owned();
     let mut stream = TcpStream::connect(address).expect("Redis is up");
-    let ask = format!("EVAL \"return #redis.call('KEYS', ARGV[1])\" 0 \"{pattern}\"\r\n");
+    let ask = format!("EVAL \"{script}\" 0 \"{pattern}\"\r\n");
     stream.write_all(ask.as_bytes()).expect("Redis is up");
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).expect("Redis answers");

@@ -8,7 +8,7 @@ use std::{
 
 use futures_executor::block_on;
 use pandaflow::{
-    Epoch, EventId, Partition, Timestamp,
+    Clock, Epoch, EventId, Partition, SystemClock, Timestamp,
     ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
     settings::Settings,
 };
@@ -142,29 +142,89 @@ fn a_wrong_password_is_told_and_not_shown() {
     assert!(!error.message.contains("hunter2"), "{error}");
 }
 
-/// A pipeline is one round trip, and so is a script.
 #[test]
-fn new_ids_cost_no_script_and_marks_and_known_ids_a_script_for_4096() {
+fn claims_and_marks_cost_a_script_for_4096_ids_and_a_few_commands_for_a_thousand() {
     let Some(servers) = Servers::where_given(REDIS) else { return };
     servers.run("start", "redis");
     let url = servers.address(REDIS);
     let store = store(&url, "5s");
-    // The second time it is known, and the server learns the scripts.
-    for _ in 0..2 {
-        claim(&store, 0, 20_000..20_001).expect("Redis is up");
-        mark(&store, 0, 30_000..30_001).expect("Redis is up");
-    }
-    let (before, read) = (scripts_run(&url), reads(&url));
-    claim(&store, 0, 0..4096).expect("Redis is up");
-    assert_eq!(scripts_run(&url) - before, 0, "all of them are new");
-    mark(&store, 0, 0..4096).expect("Redis is up");
-    // What comes in one go is read in pieces; one id at a time would be a read for each.
-    let read = reads(&url) - read;
-    assert!(read < 1_000, "{read} reads for 4,096 claims and 4,096 marks");
-    block_on(store.done(owner(0), ids(0..4096))).expect("Redis is up");
-    assert_eq!(scripts_run(&url) - before, 1, "the marks");
+    // The server learns the scripts.
+    claim(&store, 0, 20_000..20_001).expect("Redis is up");
+    mark(&store, 0, 30_000..30_001).expect("Redis is up");
+    let scripts = scripts_run(&url);
+    let cost = |call: &dyn Fn()| {
+        let (read, ran, commands) = (reads(&url), scripts_run(&url), commands_run(&url));
+        call();
+        // What comes in one go is read in pieces; one id at a time would be a read for each.
+        let read = reads(&url) - read;
+        assert!(read < 100, "{read} reads");
+        let commands = commands_run(&url) - commands;
+        // Of 4,096 ids; five buckets at most, and what a script asks before it begins.
+        assert!(commands < 64, "{commands} commands");
+        scripts_run(&url) - ran
+    };
+    assert_eq!(
+        cost(&|| assert_eq!(claim(&store, 0, 0..4096).expect("Redis is up"), [Verdict::Fresh; 4096])),
+        1
+    );
+    assert_eq!(cost(&|| mark(&store, 0, 0..4096).expect("Redis is up")), 1);
+    assert_eq!(cost(&|| block_on(store.done(owner(0), ids(0..4096))).expect("Redis is up")), 0);
+    assert_eq!(
+        cost(&|| assert_eq!(claim(&store, 1, 0..4096).expect("Redis is up"), [Verdict::Done; 4096])),
+        1
+    );
     assert_eq!(claim(&store, 0, 0..10_000).expect("Redis is up").len(), 10_000);
-    assert_eq!(scripts_run(&url) - before, 2, "one more for those that are known");
+    assert_eq!(scripts_run(&url) - scripts, 3 + 3, "10,000 are claimed by three");
+}
+
+#[test]
+fn what_is_over_is_let_go_of_as_a_whole_and_what_is_not_stays() {
+    let Some(servers) = Servers::where_given(REDIS) else { return };
+    servers.run("start", "redis");
+    let url = servers.address(REDIS);
+    let store = store(&url, "5s");
+    let day = 24 * 3_600_000;
+    let now = SystemClock.now().0;
+    let marked = |numbers: std::ops::Range<u128>, expires: i64| {
+        let marks = ids(numbers).into_iter().map(|id| Mark { id, expires: Timestamp(expires) }).collect();
+        assert_eq!(block_on(store.mark(owner(0), marks)).expect("Redis is up"), Standing::InForce);
+    };
+    marked(0..100, now + 3_600_000);
+    marked(100..200, now + 30 * day);
+    // Marked again for longer: it lies in one place only.
+    marked(50..150, now + 30 * day);
+    assert_eq!(fields(&url), [50, 150]);
+    // As if an hour, and what is kept beyond it, had passed.
+    tell(
+        &url,
+        "EVAL \"local k = redis.call('KEYS', '*#ids')[1] local b = redis.call('ZRANGE', k, 0, 0)[1] return \
+                redis.call('ZADD', k, 1, b)\" 0",
+    );
+    let asked = Claim { owner: owner(1), ids: ids(0..200), now: Timestamp(now), lease: LEASE };
+    let verdicts = block_on(store.claim(asked)).expect("Redis is up");
+    assert_eq!(verdicts[..50], [Verdict::Fresh; 50]);
+    assert_eq!(verdicts[50..], [Verdict::Done; 150]);
+    assert_eq!(fields(&url), [50, 150], "the claims, in a bucket of their own");
+}
+
+/// How many ids lie in each bucket, of the one that is over first to the last.
+fn fields(url: &str) -> Vec<u64> {
+    let lines = tell(
+        url,
+        "EVAL \"local n = {} for _, b in ipairs(redis.call('ZRANGE', redis.call('KEYS', '*#ids')[1], 0, \
+                           -1)) do n[#n + 1] = redis.call('HLEN', b) - 1 end return n\" 0",
+    );
+    lines.iter().filter_map(|line| line.strip_prefix(':')?.parse().ok()).collect()
+}
+
+/// How many commands the server has run, those of scripts with the others, but not those that ask for this.
+fn commands_run(url: &str) -> u64 {
+    let of = |line: &String| {
+        let name = line.strip_prefix("cmdstat_")?.split(':').next()?;
+        let is_ours = !["info", "ping"].contains(&name);
+        is_ours.then(|| line.split(['=', ',']).nth(1)?.parse::<u64>().ok()).flatten()
+    };
+    told(url, "commandstats").iter().filter_map(of).sum()
 }
 
 /// How many scripts the server has run, by its own count.
@@ -183,9 +243,14 @@ fn reads(url: &str) -> u64 {
 
 /// What the server tells of a section.
 fn told(url: &str, section: &str) -> Vec<String> {
+    tell(url, &format!("INFO {section}"))
+}
+
+/// What the server answers, line by line.
+fn tell(url: &str, command: &str) -> Vec<String> {
     let address = url.trim_start_matches("redis://").trim_end_matches("/0");
     let mut stream = TcpStream::connect(address).expect("Redis is up");
-    stream.write_all(format!("INFO {section}\r\nPING\r\n").as_bytes()).expect("Redis is up");
+    stream.write_all(format!("{command}\r\nPING\r\n").as_bytes()).expect("Redis is up");
     let lines = BufReader::new(stream).lines().map(|line| line.expect("Redis answers"));
     lines.take_while(|line| line != "+PONG").collect()
 }

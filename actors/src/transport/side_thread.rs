@@ -1,6 +1,12 @@
 //! A thread beside the arbiters that drives the connections of a store, so that any executor may wait for its answers.
 
-use std::{future::Future, io, thread};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    thread,
+};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::ports::StoreError;
@@ -41,11 +47,71 @@ impl SideThread {
     ) -> BoxFuture<'static, Result<T, StoreError>> {
         let (answer, answered) = oneshot::channel();
         self.runtime.spawn(async move {
-            if let Err(Ok(lost)) = answer.send(work.await) {
+            if let Err((Ok(lost), unheard)) = answer.send((work.await, unheard)) {
                 unheard(lost);
             }
         });
+        Answer { store: self.store, answered }.boxed()
+    }
+}
+
+/// Waits for what work came to.
+struct Answer<T, F: FnOnce(T)> {
+    store: &'static str,
+    answered: oneshot::Receiver<(Result<T, StoreError>, F)>,
+}
+
+impl<T, F: FnOnce(T)> Future for Answer<T, F> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let closed = StoreError { store: self.store, message: "it was closed".into() };
-        answered.map(|answer| answer.unwrap_or(Err(closed))).boxed()
+        self.answered.poll_unpin(cx).map(|answer| answer.map_or(Err(closed), |(outcome, _)| outcome))
+    }
+}
+
+impl<T, F: FnOnce(T)> Drop for Answer<T, F> {
+    /// What came meanwhile is not heard either.
+    fn drop(&mut self) {
+        self.answered.close();
+        if let Ok((Ok(lost), unheard)) = self.answered.try_recv() {
+            unheard(lost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_is_unheard_whether_it_was_there_already_or_came_later() {
+        let thread = SideThread::start("test").expect("a thread can be started");
+        for there_already in [true, false] {
+            let (unheard, told) = channel();
+            let (go_on, may_go_on) = oneshot::channel::<()>();
+            let work = async move { Ok(may_go_on.await) };
+            let answer = thread.run(work, move |_| unheard.send(()).expect("the test waits"));
+            if there_already {
+                go_on.send(()).expect("the work waits");
+                let (behind, is_behind) = channel();
+                drop(thread.run(async { Ok(()) }, move |()| behind.send(()).expect("the test waits")));
+                is_behind.recv().expect("work comes to its end");
+                drop(answer);
+            } else {
+                drop(answer);
+                go_on.send(()).expect("the work waits");
+            }
+            told.recv().expect("it is unheard");
+        }
+    }
+
+    #[test]
+    fn what_was_heard_is_not_unheard() {
+        let thread = SideThread::start("test").expect("a thread can be started");
+        let answer = thread.run(async { Ok(7) }, |_| unreachable!("it was heard"));
+        assert_eq!(thread.runtime.block_on(answer).expect("work comes to its end"), 7);
     }
 }

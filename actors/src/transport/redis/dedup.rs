@@ -1,17 +1,17 @@
-//! The dedup store on Redis: one round trip for each call, whatever the number of ids, and one more where ids were seen before.
+//! The dedup store on Redis: one round trip for each call, whatever the number of ids.
 //!
-//! Nearly every id is one that nobody has: those are claimed by a pipeline of `SET key claim NX PX keep`. What is there already
-//! is for a script to judge, which costs the server four times as much for each id. Marks are a script's: it sees whether a later
-//! owner has fenced this one, and costs the server no more than a pipeline would.
+//! A command for each id would cost the server most of what it can do: it would parse it, look the key up, write it to its log and
+//! keep a time for it. So ids lie in a few hashes (`scripts/buckets.lua`), and a script reads or writes a thousand of them by one
+//! command.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::{self, BoxFuture, FutureExt};
 use pandaflow::{
     Clock, Epoch, EventId, Group, SystemClock, Timestamp,
     ports::{Claim, DedupStore, Mark, Owner, Standing, StoreError, Verdict},
 };
-use redis::{Value, cmd, pipe};
+use redis::{Value, cmd};
 
 use super::{
     RedisConfig,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::transport::held::Held;
 
-/// Ids that one call to the server takes at most: it does nothing else meanwhile, about 15 ms for as many in a script.
+/// Ids that one call to the server takes at most: it does nothing else meanwhile, some 5 ms for as many.
 const IDS_AT_ONCE: usize = 4096;
 /// How much longer Redis keeps a claim than its lease: its owner may be at the event still, and ask.
 const KEEP_CLAIMS: Duration = Duration::from_secs(24 * 3600);
@@ -58,10 +58,10 @@ impl RedisDedupStore {
             link: Link::open(config)?,
             key_prefix: config.key_prefix.clone(),
             held: Held::default(),
-            claim: Script::new(include_str!("scripts/claim.lua")),
-            mark: Script::new(include_str!("scripts/mark.lua")),
-            fence: Script::new(include_str!("scripts/fence.lua")),
-            end: Script::new(include_str!("scripts/end.lua")),
+            claim: script(include_str!("scripts/claim.lua")),
+            mark: script(include_str!("scripts/mark.lua")),
+            fence: script(include_str!("scripts/fence.lua")),
+            end: script(include_str!("scripts/end.lua")),
         })))
     }
 
@@ -107,10 +107,7 @@ impl DedupStore for RedisDedupStore {
     fn fence(&self, group: Group, owner: Owner) -> BoxFuture<'static, Result<Standing, StoreError>> {
         let inner = Arc::clone(&self.0);
         let fence = async move {
-            let input = Input { keys: vec![inner.keys(&group).fences()], arguments: Vec::new() }
-                .argument(owner.partition.0)
-                .argument(owner.epoch.0)
-                .argument(millis(KEEP_FENCES));
+            let input = inner.input(&Owner { group: group.clone(), ..owner }).argument(millis(KEEP_FENCES));
             let doing = format!("fencing partition {} of {group}", owner.partition);
             standing(&inner.run(&inner.fence, &input, doing).await?)
         };
@@ -138,7 +135,6 @@ impl Inner {
         Ok(verdicts)
     }
 
-    /// Claims what nobody has, and has the script judge the rest.
     async fn claim_some(
         &self,
         owner: &Owner,
@@ -146,99 +142,54 @@ impl Inner {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<Verdict>, StoreError> {
-        let (keys, until) = (self.keys(&owner.group), now.after(lease));
-        let claimed = format!("c{}:{}:{}", owner.partition.0, owner.epoch.0, until.0);
-        let mut claims = pipe();
-        for id in ids {
-            claims
-                .cmd("SET")
-                .arg(keys.id(*id))
-                .arg(&claimed)
-                .arg("NX")
-                .arg("PX")
-                .arg(millis(lease + KEEP_CLAIMS));
-        }
-        let doing = format!("claiming {} ids", ids.len());
-        let ask = |mut link| async move { claims.query_async::<Vec<Option<String>>>(&mut link).await };
-        let answers = self.link.ask(doing, ask).await?;
-        if answers.len() != ids.len() {
-            return Err(failed(format!("{} answers to a claim of {} ids", answers.len(), ids.len())));
-        }
-        let free = answers.iter().map(Option::is_some);
-        if free.clone().all(|free| free) {
-            return Ok(vec![Verdict::Fresh; ids.len()]);
-        }
-        let here: HashSet<EventId> =
-            ids.iter().zip(free.clone()).filter(|(_, free)| *free).map(|(id, _)| *id).collect();
-        // One that stands twice in this claim has just been claimed by it.
-        let known: Vec<EventId> = ids
-            .iter()
-            .zip(free.clone())
-            .filter(|(id, free)| !free && !here.contains(*id))
-            .map(|(id, _)| *id)
-            .collect();
-        let mut judged = self.judge(owner, &known, now, lease).await?.into_iter();
-        let verdict = |(id, free): (&EventId, bool)| match free {
-            true => Some(Verdict::Fresh),
-            false if here.contains(id) => Some(Verdict::Leased { until }),
-            false => judged.next(),
-        };
-        Ok(ids.iter().zip(free).filter_map(verdict).collect())
-    }
-
-    /// The verdicts on ids that have been claimed or marked before; those that are free by now are claimed.
-    async fn judge(
-        &self,
-        owner: &Owner,
-        ids: &[EventId],
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<Verdict>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys = self.keys(&owner.group);
-        let all = std::iter::once(keys.fences()).chain(ids.iter().map(|id| keys.id(*id)));
-        let input = Input { keys: all.collect(), arguments: Vec::new() }
-            .argument(owner.partition.0)
-            .argument(owner.epoch.0)
+        let (until, (places, once)) = (now.after(lease), each_once(ids));
+        let input = self
+            .input(owner)
             .argument(now.0)
-            .argument(now.after(lease).0)
+            .argument(until.0)
             .argument(millis(lease + KEEP_CLAIMS))
-            .argument(self.held.digits(owner, ids));
+            .argument(self.held.digits(owner, &once))
+            .bytes(bytes_of(&once));
         let answer = self.run(&self.claim, &input, format!("claiming {} ids", ids.len())).await?;
-        read(&answer, ids.len())
+        let known = read(&answer, once.len())?;
+        let (mut verdicts, mut told) = (Vec::with_capacity(ids.len()), vec![false; once.len()]);
+        for place in places {
+            let verdict = match known.get(&place) {
+                Some(known) => *known,
+                // It stands twice in this claim, and has just been claimed by it.
+                None if told[place] => Verdict::Leased { until },
+                None => Verdict::Fresh,
+            };
+            told[place] = true;
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
     }
 
     /// Remembers ids as done, whoever has claimed them, unless a later owner has fenced this one.
     async fn mark_all(&self, owner: &Owner, marks: &[Mark]) -> Result<Standing, StoreError> {
-        let (keys, now) = (self.keys(&owner.group), SystemClock.now());
+        let now = SystemClock.now();
         for some in marks.chunks(IDS_AT_ONCE) {
-            let all = std::iter::once(keys.fences()).chain(some.iter().map(|mark| keys.id(mark.id)));
-            let mut input = Input { keys: all.collect(), arguments: Vec::with_capacity(2 + 2 * some.len()) }
-                .argument(owner.partition.0)
-                .argument(owner.epoch.0);
-            for mark in some {
-                let keep = (mark.expires.since(now) + KEEP_MARKS).min(LONGEST_MARK);
-                input = input.argument(mark.expires.0).argument(millis(keep));
-            }
+            let longest = some.iter().map(|mark| mark.expires.since(now)).max().unwrap_or_default();
+            let ids: Vec<_> = some.iter().map(|mark| mark.id).collect();
+            let input = self
+                .input(owner)
+                .argument(millis((longest + KEEP_MARKS).min(LONGEST_MARK)))
+                .bytes(bytes_of(&ids))
+                .bytes(some.iter().flat_map(|mark| mark.expires.0.to_be_bytes()).collect());
             let answer = self.run(&self.mark, &input, format!("marking {} ids as done", some.len())).await?;
             match standing(&answer)? {
                 Standing::InForce => {}
                 fenced @ Standing::Fenced { .. } => return Ok(fenced),
             }
-            let ids: Vec<_> = some.iter().map(|mark| mark.id).collect();
             self.held.let_go(owner, &ids);
         }
         Ok(Standing::InForce)
     }
 
     async fn end_all(&self, owner: &Owner, ids: &[EventId]) -> Result<(), StoreError> {
-        let keys = self.keys(&owner.group);
         for ids in ids.chunks(IDS_AT_ONCE) {
-            let keys = ids.iter().map(|id| keys.id(*id)).collect();
-            let input = Input { keys, arguments: Vec::new() };
-            let input = input.argument(owner.partition.0).argument(owner.epoch.0);
+            let input = self.input(owner).bytes(bytes_of(ids));
             self.run(&self.end, &input, format!("giving up {} claims", ids.len())).await?;
         }
         Ok(())
@@ -248,9 +199,35 @@ impl Inner {
         self.link.ask(doing, |mut link| async move { script.run(&mut link, input).await }).await
     }
 
-    fn keys(&self, group: &Group) -> Keys {
-        Keys::of(&self.key_prefix, group)
+    /// What every script is given of an owner.
+    fn input(&self, owner: &Owner) -> Input {
+        let keys = Keys::of(&self.key_prefix, &owner.group).all();
+        Input { keys: keys.map(String::into_bytes).into(), arguments: Vec::new() }
+            .argument(owner.partition.0)
+            .argument(owner.epoch.0)
     }
+}
+
+/// A script, with what all of them share before it.
+fn script(code: &str) -> Script {
+    Script::new(format!("{}\n{code}", include_str!("scripts/buckets.lua")))
+}
+
+/// Each id once, and for each that was asked for which of them it is.
+fn each_once(ids: &[EventId]) -> (Vec<usize>, Vec<EventId>) {
+    let mut once = Vec::with_capacity(ids.len());
+    let mut known = HashMap::with_capacity(ids.len());
+    let places = ids.iter().map(|id| {
+        *known.entry(*id).or_insert_with(|| {
+            once.push(*id);
+            once.len() - 1
+        })
+    });
+    (places.collect(), once)
+}
+
+fn bytes_of(ids: &[EventId]) -> Vec<u8> {
+    ids.iter().flat_map(|id| *id.0.as_bytes()).collect()
 }
 
 /// What a script says of the owner: nothing, or the epoch of one that has fenced it.
@@ -264,22 +241,23 @@ fn standing(answer: &Value) -> Result<Standing, StoreError> {
     Ok(Standing::Fenced { by })
 }
 
-/// The verdicts that the script gave.
-fn read(answer: &Value, ids: usize) -> Result<Vec<Verdict>, StoreError> {
-    let read = |value: &Value| match value {
-        Value::Int(0) => Some(Verdict::Fresh),
-        Value::Int(1) => Some(Verdict::Done),
-        Value::BulkString(until) => {
-            let until = str::from_utf8(until).ok()?.parse().ok()?;
-            Some(Verdict::Leased { until: Timestamp(until) })
-        }
-        _ => None,
+/// The verdicts on ids that are not fresh, by place.
+fn read(answer: &Value, ids: usize) -> Result<HashMap<usize, Verdict>, StoreError> {
+    let unread = || failed(format!("an answer to a claim of {ids} ids that is none: {answer:?}"));
+    let read = |pair: &[Value]| {
+        let [Value::Int(place), verdict] = pair else { return None };
+        let place = usize::try_from(*place).ok().filter(|place| *place < ids)?;
+        let verdict = match verdict {
+            Value::Int(1) => Verdict::Done,
+            Value::BulkString(until) => {
+                Verdict::Leased { until: Timestamp(str::from_utf8(until).ok()?.parse().ok()?) }
+            }
+            _ => return None,
+        };
+        Some((place, verdict))
     };
-    let verdicts: Option<Vec<_>> = match answer {
-        Value::Array(all) if all.len() == ids => all.iter().map(read).collect(),
-        _ => None,
-    };
-    verdicts.ok_or_else(|| failed(format!("an answer to a claim of {ids} ids that is none: {answer:?}")))
+    let Value::Array(all) = answer else { return Err(unread()) };
+    all.chunks(2).map(|pair| read(pair).ok_or_else(unread)).collect()
 }
 
 fn millis(time: Duration) -> i64 {

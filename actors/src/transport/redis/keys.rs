@@ -1,30 +1,23 @@
-//! Under which keys a group's ids lie. Version 1; what it wrote is read by every later version.
+//! Under which keys a group's ids lie. Version 2: version 1, which had a key for each id, was never released. What this one wrote
+//! is read by every later version.
 
-use pandaflow::{EventId, Group};
+use pandaflow::Group;
 
 /// The keys of one group. They share a hash tag, so that a script finds all of them on one node of a cluster.
 #[derive(Debug)]
 pub(super) struct Keys {
-    prefix: Vec<u8>,
+    prefix: String,
 }
 
 impl Keys {
     pub(super) fn of(installation: &str, group: &Group) -> Self {
-        Self { prefix: format!("{installation}:1:{{{}}}", group.as_str()).into_bytes() }
+        Self { prefix: format!("{installation}:2:{{{}}}", group.as_str()) }
     }
 
-    /// An id's key: `INSTALLATION:1:{GROUP}:` and its 16 bytes.
-    pub(super) fn id(&self, id: EventId) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + 17);
-        key.extend_from_slice(&self.prefix);
-        key.push(b':');
-        key.extend_from_slice(id.0.as_bytes());
-        key
-    }
-
-    /// The key of the group's fences: a hash of the latest owner's epoch by partition.
-    pub(super) fn fences(&self) -> Vec<u8> {
-        [&self.prefix, &b"#fences"[..]].concat()
+    /// What every script is given: the group's fences (a hash of the latest owner's epoch by partition), and its buckets (a sorted
+    /// set of their names, each of which begins with this key).
+    pub(super) fn all(&self) -> [String; 2] {
+        [format!("{}#fences", self.prefix), format!("{}#ids", self.prefix)]
     }
 }
 
@@ -34,9 +27,8 @@ mod tests {
 
     #[test]
     fn the_keys_are_frozen() {
-        let keys = Keys::of("pandaflow", &"pandaflow.paper.risk".into());
-        let id = EventId(uuid::Uuid::from_u128(0x4142_4344_4546_4748_494a_4b4c_4d4e_4f50));
-        assert_eq!(keys.id(id), b"pandaflow:1:{pandaflow.paper.risk}:ABCDEFGHIJKLMNOP");
-        assert_eq!(keys.fences(), b"pandaflow:1:{pandaflow.paper.risk}#fences");
+        let [fences, ids] = Keys::of("pandaflow", &"pandaflow.paper.risk".into()).all();
+        assert_eq!(fences, "pandaflow:2:{pandaflow.paper.risk}#fences");
+        assert_eq!(ids, "pandaflow:2:{pandaflow.paper.risk}#ids");
     }
 }

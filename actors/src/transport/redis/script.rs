@@ -5,7 +5,7 @@ use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value, aio::Connection
 /// A script, known to the server by its hash once it ran there.
 #[derive(Debug)]
 pub(super) struct Script {
-    code: &'static str,
+    code: String,
     hash: String,
 }
 
@@ -17,15 +17,20 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn argument(mut self, argument: impl ToString) -> Self {
-        self.arguments.push(argument.to_string().into_bytes());
+    pub(super) fn argument(self, argument: impl ToString) -> Self {
+        self.bytes(argument.to_string().into_bytes())
+    }
+
+    pub(super) fn bytes(mut self, argument: Vec<u8>) -> Self {
+        self.arguments.push(argument);
         self
     }
 }
 
 impl Script {
-    pub(super) fn new(code: &'static str) -> Self {
-        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
+    pub(super) fn new(code: impl Into<String>) -> Self {
+        let code = code.into();
+        Self { hash: redis::Script::new(&code).get_hash().to_owned(), code }
     }
 
     /// Runs it, in one round trip; in two if the server has not seen it since its start.
@@ -33,7 +38,7 @@ impl Script {
         let known = self.command("EVALSHA", &self.hash, input).query_async(connection).await;
         match known {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.command("EVAL", self.code, input).query_async(connection).await
+                self.command("EVAL", &self.code, input).query_async(connection).await
             }
             answer => answer,
         }

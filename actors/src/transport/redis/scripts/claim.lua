@@ -1,54 +1,69 @@
--- Claims ids, one verdict each: 0 fresh, 1 done, and until when it is leased, as text.
+-- Claims ids, each of which stands there once. Tells of those that are not fresh: which of them, from zero, and 1 where it is
+-- done, or until when it is leased, as text.
 --
--- KEYS: the group's fences, then a key for each id.
--- ARGV: partition, epoch, now, until, how long Redis keeps a claim (ms), and which ids the owner knows that it holds:
---       a digit each, or nothing if it holds none.
--- A value is a claim, `c<partition>:<epoch>:<until>`, or the time until which the id is done.
-local partition, epoch, now, to, keep, holds = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
-local mine = 'c' .. partition .. ':' .. epoch .. ':'
-local here, verdicts = {}, {}
+-- ARGV: partition, epoch, now, until, how long Redis keeps a claim (ms), which ids the owner knows that it holds (a digit each,
+--       or nothing if it holds none), and the ids.
+local partition, epoch, now, to, keep, holds, ids = unpack(ARGV)
+now = tonumber(now)
+local mine = 'claim ' .. partition .. ':' .. epoch .. ':'
+local claim, all, own = mine .. to, buckets(), bucket_for(tonumber(keep))
 
--- Whether a later owner of that partition has ended the claims of this epoch. Epochs may be longer than a number holds.
-local function is_fenced(of, at)
-    local fence = redis.call('HGET', KEYS[1], of)
-    return fence and (#at < #fence or (#at == #fence and at < fence))
+-- A number of 8 bytes, the highest first.
+local function number(bytes)
+    local read = 0
+    for i = 1, 8 do
+        read = read * 256 + string.byte(bytes, i)
+    end
+    return read < 2 ^ 63 and read or read - 2 ^ 64
 end
 
-local function verdict(key, known, held)
-    local of, at, till = string.match(known, '^c(%d+):(%d+):(-?%d+)$')
-    if not of then
-        return tonumber(known) > now and 1 or 0
+-- The verdict on an id that is known, and whether it is to be claimed.
+local function judge(known, held)
+    if #known == 8 then
+        local done = number(known) > now
+        return done and 1, not done
     end
+    local of, at, till = string.match(known, '^claim (%d+):(%d+):(-?%d+)$')
     if of == partition and at == epoch then
         -- One that the owner does not know of comes of an answer that was lost: it is claimed anew.
-        if not held and not here[key] then
-            return 0
+        if not held then
+            return nil, true
         end
         -- Its owner lives: it asks. It is still at the event, however long it takes.
         if tonumber(till) < tonumber(to) then
-            till = to
-            redis.call('SET', key, mine .. till, 'PX', keep)
+            return to, true
         end
-        return till
+        return till, false
     end
-    if tonumber(till) > now and not is_fenced(of, at) then
-        return till
+    if tonumber(till) > now and not fenced_by(of, at) then
+        return till, false
     end
-    return 0
+    return nil, true
 end
 
-for i = 2, #KEYS do
-    local key, found = KEYS[i], 0
-    if not redis.call('SET', key, mine .. to, 'NX', 'PX', keep) then
-        local known = redis.call('GET', key)
-        found = known and verdict(key, known, string.sub(holds, i - 1, i - 1) == '1') or 0
-        if found == 0 then
-            redis.call('SET', key, mine .. to, 'PX', keep)
+local told = {}
+each_some(ids, function(some, before)
+    local known, where = find(all, some)
+    local claims = {}
+    for i, id in ipairs(some) do
+        local verdict, claims_it = nil, true
+        if known[i] then
+            verdict, claims_it = judge(known[i], string.sub(holds, before + i, before + i) == '1')
+        end
+        if verdict then
+            told[#told + 1] = before + i - 1
+            told[#told + 1] = verdict
+        end
+        if claims_it then
+            if where[i] and where[i] ~= own then
+                redis.call('HDEL', where[i], id)
+            end
+            claims[#claims + 1] = id
+            claims[#claims + 1] = claim
         end
     end
-    if found == 0 then
-        here[key] = true
+    if #claims > 0 then
+        redis.call('HSET', own, unpack(claims))
     end
-    verdicts[i - 1] = found
-end
-return verdicts
+end)
+return told

@@ -1,11 +1,15 @@
 -- Ends claims of one owner; what is done stays done.
 --
--- KEYS: a key for each id. ARGV: partition, epoch.
-local mine = 'c' .. ARGV[1] .. ':' .. ARGV[2] .. ':'
-for i = 1, #KEYS do
-    local known = redis.call('GET', KEYS[i])
-    if known and string.sub(known, 1, #mine) == mine then
-        redis.call('DEL', KEYS[i])
+-- ARGV: partition, epoch, the ids.
+local partition, epoch, ids = unpack(ARGV)
+local mine = 'claim ' .. partition .. ':' .. epoch .. ':'
+local all = buckets()
+each_some(ids, function(some)
+    local known, where = find(all, some)
+    for i, id in ipairs(some) do
+        if known[i] and string.sub(known[i], 1, #mine) == mine then
+            redis.call('HDEL', where[i], id)
+        end
     end
-end
-return #KEYS
+end)
+return false

@@ -1,13 +1,24 @@
 -- Remembers ids as done, whoever has claimed them, unless a later owner has fenced this one. Tells that one's epoch, or nothing.
 --
--- KEYS: the group's fences, then a key for each id. ARGV: partition, epoch, then for each id until when it is done, and how
--- long Redis keeps it (ms).
-local fence = redis.call('HGET', KEYS[1], ARGV[1])
--- Epochs may be longer than a number holds.
-if fence and (#ARGV[2] < #fence or (#ARGV[2] == #fence and ARGV[2] < fence)) then
+-- ARGV: partition, epoch, how long Redis keeps the longest of them (ms), the ids, and until when each is done, 8 bytes.
+local partition, epoch, keep, ids, till = unpack(ARGV)
+local fence = fenced_by(partition, epoch)
+if fence then
     return fence
 end
-for i = 2, #KEYS do
-    redis.call('SET', KEYS[i], ARGV[2 * i - 1], 'PX', ARGV[2 * i])
-end
+local all, own = buckets(), bucket_for(tonumber(keep))
+each_some(ids, function(some, before)
+    for _, bucket in ipairs(all) do
+        if bucket ~= own then
+            redis.call('HDEL', bucket, unpack(some))
+        end
+    end
+    local marks = {}
+    for i, id in ipairs(some) do
+        local place = 8 * (before + i)
+        marks[2 * i - 1] = id
+        marks[2 * i] = string.sub(till, place - 7, place)
+    end
+    redis.call('HSET', own, unpack(marks))
+end)
 return false
