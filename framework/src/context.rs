@@ -6,8 +6,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    EventId, EventMeta, EventType, Failure, Group, Headers, LooksUp, Namespace, Outgoing, Payload, Record,
-    Stateful, StreamProcessor, Timestamp, TopicName, TraceParent,
+    EventId, EventMeta, EventType, Failure, Group, Header, Headers, LooksUp, Namespace, Outgoing, Payload,
+    Record, Stateful, StreamProcessor, Timestamp, TopicName, TraceParent,
     codec::{Decode, DecodeError, Encode, EncodeError},
     headers,
     ports::{TableView, Transaction, TransactionError, Transactions},
@@ -280,10 +280,9 @@ impl<P: StreamProcessor> Context<P> {
 /// The headers that carry a trace.
 #[must_use]
 pub fn trace_headers(trace: TraceParent) -> Headers {
-    [
-        (headers::TRACEPARENT, Bytes::from(trace.to_string())),
-        (headers::TRACE_ID, Bytes::from(format!("{:032x}", trace.trace_id))),
-    ]
-    .into_iter()
-    .collect()
+    let parent = Bytes::copy_from_slice(&trace.to_text());
+    let id = parent.slice(TraceParent::ID);
+    let header =
+        |name: &'static str, value| Header { name: Bytes::from_static(name.as_bytes()), value: Some(value) };
+    Headers::from([header(headers::TRACEPARENT, parent), header(headers::TRACE_ID, id)])
 }

@@ -57,6 +57,12 @@ impl Headers {
     }
 }
 
+impl<const N: usize> From<[Header; N]> for Headers {
+    fn from(headers: [Header; N]) -> Self {
+        if N == 0 { Self(None) } else { Self(Some(Arc::new(headers))) }
+    }
+}
+
 impl<N: Into<Bytes>, V: Into<Bytes>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
         Self::new(

@@ -36,6 +36,28 @@ impl TraceParent {
     }
 }
 
+impl TraceParent {
+    /// Where the trace's id stands in the text.
+    pub(crate) const ID: std::ops::Range<usize> = 3..35;
+
+    /// The text: `00-<32 hex>-<16 hex>-<2 hex>`.
+    pub(crate) fn to_text(self) -> [u8; 55] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&mut text[Self::ID], self.trace_id);
+        write_hex(&mut text[36..52], u128::from(self.span_id));
+        write_hex(&mut text[53..], u128::from(self.flags));
+        text
+    }
+}
+
+/// As many digits as there is room for.
+fn write_hex(room: &mut [u8], mut number: u128) {
+    for digit in room.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
+}
+
 /// Lower-case hexadecimal digits only, as the standard demands.
 fn hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |value, digit| {
@@ -50,6 +72,6 @@ fn hex(digits: &[u8]) -> Option<u128> {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+        f.write_str(std::str::from_utf8(&self.to_text()).unwrap_or_default())
     }
 }

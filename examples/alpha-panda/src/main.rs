@@ -6,6 +6,11 @@ use alpha_panda::arguments::{Arguments, Command};
 use clap::Parser;
 use pandaflow_actors::cli;
 
+// Records are made on one thread and freed on another, which the system's allocator does slowly: with it `transform` takes half as
+// long again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[actix::main]
 async fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -37,7 +37,7 @@ impl Answers {
 
     /// Whether a broker tells of each of these topics, by their names there, that every partition has a leader. `None` while
     /// somebody else is asking.
-    pub(super) async fn for_topics(&self, topics: &[String]) -> Option<bool> {
+    pub(super) async fn for_topics(&self, topics: &[Arc<str>]) -> Option<bool> {
         for topic in topics {
             if !self.for_topic(topic).await? {
                 return Some(false);

@@ -1,5 +1,7 @@
 //! What settlements change in an owner's state and counts of attempts, as records of its changelog.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use pandaflow::{
     Clock, SystemClock,
@@ -15,13 +17,13 @@ use super::{
 
 /// The records, one for each key at most, and what they mean.
 pub(super) fn changelog_records(
-    topic: &str,
+    topic: &Arc<str>,
     life: &Life,
     settlements: &[&Settlement],
 ) -> (Vec<Outbound>, Vec<Entry>) {
     let now = SystemClock.now().0;
     let record = |key, value| Outbound {
-        topic: topic.into(),
+        topic: Arc::clone(topic),
         partition: life.owner.partition,
         timestamp: now,
         key: Some(key),
@@ -65,7 +67,7 @@ pub(super) fn changelog_records(
 
 /// States that a late record of an earlier owner has covered up in the log, as this owner's records; and the removal of ranges
 /// of logs that are no more.
-pub(super) fn covered_states(topic: &str, life: &Life) -> (Vec<Outbound>, Vec<Entry>) {
+pub(super) fn covered_states(topic: &Arc<str>, life: &Life) -> (Vec<Outbound>, Vec<Entry>) {
     let mut table = life.table();
     let covered = std::mem::take(&mut table.overwritten);
     let states = covered.into_iter().filter_map(|key| {
@@ -76,7 +78,7 @@ pub(super) fn covered_states(topic: &str, life: &Life) -> (Vec<Outbound>, Vec<En
     let (mut records, mut entries): (Vec<_>, Vec<_>) = states.unzip();
     for outdated in std::mem::take(&mut table.outdated) {
         records.push(Outbound {
-            topic: topic.into(),
+            topic: Arc::clone(topic),
             partition: life.owner.partition,
             timestamp: SystemClock.now().0,
             key: Some(changelog::ranges_key(&outdated)),
@@ -88,11 +90,11 @@ pub(super) fn covered_states(topic: &str, life: &Life) -> (Vec<Outbound>, Vec<En
     (records, entries)
 }
 
-fn state_record(topic: &str, life: &Life, key: &[u8], state: &State) -> Outbound {
+fn state_record(topic: &Arc<str>, life: &Life, key: &[u8], state: &State) -> Outbound {
     let applied = changelog::applied_header(life.owner.epoch, &state.applied);
     let headers = OwnedHeaders::new().insert(Header { key: APPLIED, value: Some(&applied[..]) });
     Outbound {
-        topic: topic.into(),
+        topic: Arc::clone(topic),
         partition: life.owner.partition,
         timestamp: SystemClock.now().0,
         key: Some(changelog::state_key(key)),

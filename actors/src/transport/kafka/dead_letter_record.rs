@@ -63,7 +63,7 @@ pub(super) fn dead_letter_record(core: &Core, letter: &DeadLetter) -> Outbound {
         core.config.letter_limit().saturating_sub(OVERHEAD).min(core.unfit.below(&name).saturating_sub(1));
     Outbound {
         partition: Partition(letter.record.partition.0 % partitions),
-        topic: name,
+        topic: name.into(),
         timestamp: SystemClock.now().0,
         key: letter.record.key.clone(),
         value: letter.record.value.clone(),

@@ -2,6 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -105,7 +106,7 @@ pub(super) fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option
 #[derive(Clone)]
 pub(super) struct Outbound {
     /// The name on the broker.
-    pub(super) topic: String,
+    pub(super) topic: Arc<str>,
     pub(super) partition: Partition,
     pub(super) timestamp: i64,
     pub(super) key: Option<Bytes>,

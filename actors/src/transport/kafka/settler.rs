@@ -162,7 +162,7 @@ async fn put_right(core: &Core, life: &Life) {
     if life.table().is_right() {
         return;
     }
-    let name = core.names.topic(&core.names.changelog(&life.owner.group));
+    let name = core.names.topic(&core.names.changelog(&life.owner.group)).into();
     let (records, entries) = covered_states(&name, life);
     log::warn!(
         "kafka: {}: {} records of the changelog are an earlier owner's, written late, or of another log: put right",
@@ -286,24 +286,49 @@ async fn make_letter_topics(core: &Arc<Core>, life: &Life, settlements: &[&Settl
 /// Outputs and dead letters as records, whose topics are there.
 fn effects(core: &Core, settlements: &[&Settlement]) -> Result<Vec<Outbound>, StoreError> {
     let outputs = settlements.iter().flat_map(|settlement| &settlement.outputs);
-    let mut records = outputs.map(|output| outbound(core, output)).collect::<Result<Vec<_>, _>>()?;
+    let mut place: Option<(&TopicName, Place)> = None;
+    let mut records = Vec::with_capacity(outputs.clone().count());
+    for output in outputs {
+        let place = match &place {
+            Some((topic, place)) if **topic == output.topic => place,
+            _ => &place.insert((&output.topic, Place::of(core, &output.topic)?)).1,
+        };
+        records.push(place.outbound(output));
+    }
     let letters = settlements.iter().flat_map(|settlement| &settlement.dead_letters);
     records.extend(letters.map(|letter| dead_letter_record(core, letter)));
     Ok(records)
 }
 
 pub(super) fn outbound(core: &Core, output: &Outgoing) -> Result<Outbound, StoreError> {
-    let partitions = core.topics.known(&output.topic).ok_or_else(|| missing(&output.topic))?;
-    // All of them can be written: it was checked.
-    let (timestamp, headers) = written_timestamp(output.timestamp, written_headers(&output.headers));
-    Ok(Outbound {
-        topic: core.names.topic(&output.topic),
-        partition: partition_of(output.key.as_deref(), partitions),
-        timestamp,
-        key: output.key.clone(),
-        value: output.value.clone(),
-        headers,
-    })
+    Ok(Place::of(core, &output.topic)?.outbound(output))
+}
+
+/// Where the records of a topic go.
+struct Place {
+    /// The topic's name on the broker.
+    name: Arc<str>,
+    partitions: u32,
+}
+
+impl Place {
+    fn of(core: &Core, topic: &TopicName) -> Result<Self, StoreError> {
+        let partitions = core.topics.known(topic).ok_or_else(|| missing(topic))?;
+        Ok(Self { name: core.names.topic(topic).into(), partitions })
+    }
+
+    fn outbound(&self, output: &Outgoing) -> Outbound {
+        // All of them can be written: it was checked.
+        let (timestamp, headers) = written_timestamp(output.timestamp, written_headers(&output.headers));
+        Outbound {
+            topic: Arc::clone(&self.name),
+            partition: partition_of(output.key.as_deref(), self.partitions),
+            timestamp,
+            key: output.key.clone(),
+            value: output.value.clone(),
+            headers,
+        }
+    }
 }
 
 /// State and counts of attempts as records of the changelog, and what they mean.
@@ -317,7 +342,7 @@ async fn changes(
     }
     let owner = &life.owner;
     let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
-    Ok(changelog_records(&core.names.topic(&topic), life, settlements))
+    Ok(changelog_records(&core.names.topic(&topic).into(), life, settlements))
 }
 
 /// How far the owner has come by the last of the settlements: its offsets, and behind them its tally, where there is

@@ -30,7 +30,7 @@ pub(super) struct Likeness {
 impl Likeness {
     pub(super) fn of(record: &Outbound) -> Self {
         Self {
-            topic: record.topic.clone(),
+            topic: record.topic.as_ref().into(),
             partition: record.partition,
             key: record.key.clone(),
             value: record.value.clone(),

@@ -13,7 +13,7 @@ use crate::transport::kafka::record::Outbound;
 /// Records that are confirmed together.
 pub(in crate::transport::kafka) struct Flight {
     /// The topics that they go to, by their names on the broker.
-    pub(super) topics: Vec<String>,
+    pub(super) topics: Vec<Arc<str>>,
     /// Not confirmed yet, and one for whoever still adds to it.
     pub(super) left: AtomicUsize,
     /// Nobody adds to it any more.
@@ -68,7 +68,7 @@ impl NotSent {
 impl Flight {
     /// One of these records, and the records by partition.
     pub(super) fn of(records: impl Iterator<Item = Outbound>) -> (Arc<Self>, Vec<Vec<Outbound>>) {
-        let (mut queues, mut topics): (Vec<Vec<Outbound>>, Vec<String>) = (Vec::new(), Vec::new());
+        let (mut queues, mut topics): (Vec<Vec<Outbound>>, Vec<Arc<str>>) = (Vec::new(), Vec::new());
         for record in records {
             let is_of = |queue: &&mut Vec<Outbound>| {
                 let known = &queue[0];
@@ -78,7 +78,7 @@ impl Flight {
                 Some(queue) => queue.push(record),
                 None => {
                     if !topics.contains(&record.topic) {
-                        topics.push(record.topic.clone());
+                        topics.push(Arc::clone(&record.topic));
                     }
                     queues.push(vec![record]);
                 }

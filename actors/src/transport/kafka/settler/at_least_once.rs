@@ -51,7 +51,7 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
     let (records, entries) = changes(core, life, settlements).await?;
     if !records.is_empty() {
         held(life)?;
-        let name = core.names.topic(&core.names.changelog(&life.owner.group));
+        let name = core.names.topic(&core.names.changelog(&life.owner.group)).into();
         send(core, records, || Ok(changelog_records(&name, life, settlements).0)).await?;
         let mut table = life.table();
         entries.into_iter().for_each(|entry| table.take_in(entry));

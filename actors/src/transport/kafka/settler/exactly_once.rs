@@ -83,7 +83,7 @@ async fn ranges(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> R
     let owner = &life.owner;
     let changelog =
         core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
-    let changelog = core.names.topic(&changelog);
+    let changelog: Arc<str> = core.names.topic(&changelog).into();
     let record = |(topic, progress): (&TopicName, &Progress)| Outbound {
         topic: changelog.clone(),
         partition: owner.partition,
