@@ -23,7 +23,7 @@ pub struct RuntimeConfig {
     pub arbiters: usize,
     /// Attempts of each processor at once, in place of what it declares; `None` by default.
     pub concurrency: Option<NonZeroUsize>,
-    /// Events of one task that are taken in and not settled, at most; 4,096 by default.
+    /// Events of one task that are taken in and not settled, at most; 8,192 by default.
     pub in_flight_events: usize,
     /// Bytes of their records, at most; 8 MiB by default.
     pub in_flight_bytes: usize,
@@ -50,7 +50,7 @@ impl Default for RuntimeConfig {
         Self {
             arbiters: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             concurrency: None,
-            in_flight_events: 4_096,
+            in_flight_events: 8_192,
             in_flight_bytes: 8 << 20,
             settle_events: 1_000,
             cached_keys: NonZeroUsize::MIN.saturating_add(9_999),

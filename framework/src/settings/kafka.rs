@@ -123,7 +123,7 @@ crate::section! {
         /// How long the program may stand still before its partitions go to others; a drain has to end within it.
         pub max_poll_interval: Duration = "5m" in "1s"..="1d",
         /// Most bytes of one partition that are fetched ahead.
-        pub fetch_ahead: ByteSize = "4MB" in "64KB"..="1GB",
+        pub fetch_ahead: ByteSize = "1MB" in "64KB"..="1GB",
         /// How long a producer waits for more records to go out together. With 0s the first of many goes alone, and the others
         /// wait for its confirmation.
         pub linger: Duration = "1ms" in "0s"..="1s",

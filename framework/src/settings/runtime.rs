@@ -57,7 +57,7 @@ crate::section! {
         /// How long an arbiter may stand still before the processor that blocks it is reported.
         pub blocked_arbiter_after: Duration = "1s" in "10ms"..="10m",
         /// Most events that one task (a processor on one partition) holds; at the limit its source pauses.
-        pub max_in_flight_events: usize = "4096" in "1"..="10000000",
+        pub max_in_flight_events: usize = "8192" in "1"..="10000000",
         /// Most bytes of keys, payloads and headers that one task holds; at the limit its source pauses.
         pub max_in_flight_bytes: ByteSize = "8MB" in "64KB"..="64GB",
         /// Keys whose state one task keeps in memory over its store.

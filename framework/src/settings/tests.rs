@@ -77,7 +77,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         (
             "RUNTIME__SETTLE_MAX_EVENTS",
             "20000",
-            "must not be more than RUNTIME__MAX_IN_FLIGHT_EVENTS, which is 4096",
+            "must not be more than RUNTIME__MAX_IN_FLIGHT_EVENTS, which is 8192",
         ),
         ("HEALTH__TIMEOUT", "1m", "must not be longer than HEALTH__CHECK_INTERVAL, which is 5s"),
         ("LOGGING__FILE", "yes", "neither true nor false; write true or false"),

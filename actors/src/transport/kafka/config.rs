@@ -11,6 +11,8 @@ use rdkafka::ClientConfig;
 use super::{checkpoint::CheckpointConfig, failure::store_error};
 use crate::transport::settlement_database::SettlementDatabase;
 
+/// Bytes of a partition in one fetch, at least and at most; a record that is longer comes all the same.
+const FETCHES: (usize, usize) = (64 << 10, 1 << 20);
 /// Bytes that a dead letter has for what happened.
 const LETTER_ROOM: usize = 64 << 10;
 /// The largest record that librdkafka takes as a limit.
@@ -52,7 +54,7 @@ pub struct KafkaConfig {
     pub request_timeout: Duration,
     /// How long a record may take to be confirmed, all retries included. Default: 2 minutes.
     pub delivery_timeout: Duration,
-    /// Bytes of fetched records that wait for each partition, at most (one fetch may go over). Default: 4 MiB.
+    /// Bytes of fetched records that wait for each partition, at most (one fetch, of a quarter, may go over). Default: 1 MiB.
     pub partition_buffer: usize,
     /// How long a producer waits for more records to go out together. Default: 1 ms; none at all costs throughput, since the
     /// first record of many goes alone then.
@@ -116,7 +118,7 @@ impl KafkaConfig {
             drain: Duration::from_secs(45),
             request_timeout: Duration::from_secs(10),
             delivery_timeout: Duration::from_secs(120),
-            partition_buffer: 4 << 20,
+            partition_buffer: 1 << 20,
             linger: Duration::from_millis(1),
             compression: "lz4",
             max_record: 16 << 20,
@@ -229,6 +231,9 @@ impl KafkaConfig {
         config.set("fetch.queue.backoff.ms", "2");
         config.set("fetch.wait.max.ms", "50");
         config.set("queued.max.messages.kbytes", (self.partition_buffer >> 10).max(1).to_string());
+        // As they lie on the broker: unpacked they are several times as much.
+        let fetch = (self.partition_buffer / 4).clamp(FETCHES.0, FETCHES.1);
+        config.set("max.partition.fetch.bytes", fetch.to_string());
         set_all(&mut config, &self.consumer_properties);
         config
     }

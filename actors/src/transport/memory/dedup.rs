@@ -19,12 +19,30 @@ const CLEAR_FROM: usize = 4096;
 #[derive(Default)]
 pub(super) struct Ids {
     claimed: HashMap<EventId, Claimed>,
-    /// Until when each is remembered.
-    done: HashMap<EventId, Timestamp>,
+    done: Done,
     /// At how many done ids expired ones are cleared away.
     clear_at: usize,
     /// The latest owner of each partition that has fenced the ones before.
     fences: HashMap<Partition, Epoch>,
+}
+
+/// Until when each id is remembered. In parts, which grow one after the other: all of it at once would stand there twice meanwhile,
+/// and make everybody wait.
+#[derive(Default)]
+struct Done([HashMap<EventId, Timestamp>; 16]);
+
+impl Done {
+    fn part(&mut self, id: EventId) -> &mut HashMap<EventId, Timestamp> {
+        &mut self.0[usize::from(id.0.as_bytes()[15] & 15)]
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(HashMap::len).sum()
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(Timestamp) -> bool) {
+        self.0.iter_mut().for_each(|part| part.retain(|_, expires| keep(*expires)));
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -41,7 +59,7 @@ impl Ids {
     }
 
     fn claim_one(&mut self, id: EventId, by: (Partition, Epoch), now: Timestamp, lease: Duration) -> Verdict {
-        if self.done.get(&id).is_some_and(|expires| *expires > now) {
+        if self.done.part(id).get(&id).is_some_and(|expires| *expires > now) {
             return Verdict::Done;
         }
         let until = now.after(lease);
@@ -67,7 +85,7 @@ impl Ids {
     pub(super) fn mark(&mut self, marks: &[Mark]) {
         for mark in marks {
             self.claimed.remove(&mark.id);
-            self.done.insert(mark.id, mark.expires);
+            self.done.part(mark.id).insert(mark.id, mark.expires);
         }
     }
 
@@ -104,7 +122,7 @@ impl Ids {
     /// Forgets what has expired. A claim is its owner's to end, or the fence's.
     fn clear(&mut self, now: Timestamp) {
         if self.done.len() >= self.clear_at.max(CLEAR_FROM) {
-            self.done.retain(|_, expires| *expires > now);
+            self.done.retain(|expires| expires > now);
             self.clear_at = self.done.len() * 2;
         }
     }
