@@ -279,6 +279,7 @@ macro_rules! transport_contract_checks {
                 a_settled_mark_makes_a_duplicate
                 done_keeps_the_mark
                 a_mark_expires
+                a_mark_may_count_for_ever
                 a_mark_counts_in_every_partition
                 ids_are_kept_per_group
                 a_fence_ends_claims_of_earlier_owners_only

@@ -51,6 +51,8 @@ pub(crate) fn are_there_once_by_their_ids(log: &BrokerLog, calm: &Path) {
         let mut expected = by_key(expected);
         let there = log.read(&format!("{PREFIX}{topic}"));
         let records = there.len();
+        let places: Vec<_> =
+            there.iter().map(|record| (record.id(), record.partition, record.offset)).collect();
         let mut there = by_key(there.into_iter().map(|record| (record.key.clone().unwrap(), record.id())));
         // The snapshots of a strategy are those of many accounts, whose order among each other is free.
         if topic == "paper.pnl.snapshots" {
@@ -58,7 +60,31 @@ pub(crate) fn are_there_once_by_their_ids(log: &BrokerLog, calm: &Path) {
         }
         let ids: usize = there.values().map(Vec::len).sum();
         println!("{topic}: {records} records, {ids} ids");
-        assert!(there == expected, "{topic}: the events of some key are others, or in another order");
+        let differs = there.keys().chain(expected.keys()).find(|key| there.get(*key) != expected.get(*key));
+        if let Some(key) = differs {
+            let none = Vec::new();
+            let (there, expected) = (there.get(key).unwrap_or(&none), expected.get(key).unwrap_or(&none));
+            let same = there.iter().zip(expected).take_while(|(there, expected)| there == expected).count();
+            let told = |ids: &[String]| {
+                let lies = |id: &String| {
+                    let of_id = places.iter().filter(|(known, ..)| known == id);
+                    of_id
+                        .map(|(_, partition, offset)| format!("{partition:?}@{offset:?}"))
+                        .collect::<Vec<_>>()
+                };
+                let told =
+                    ids.iter().skip(same).take(8).map(|id| format!("  {id} at {}", lies(id).join(", ")));
+                told.collect::<Vec<_>>().join("\n")
+            };
+            panic!(
+                "{topic}: of {:?} {} events are there, expected are {}; from the event {same} on there are\n{}\nin place of\n{}",
+                String::from_utf8_lossy(key),
+                there.len(),
+                expected.len(),
+                told(there),
+                told(expected)
+            );
+        }
     }
     runtime.block_on(stage.transport().close());
 }

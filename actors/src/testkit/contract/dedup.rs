@@ -113,6 +113,14 @@ pub async fn a_mark_expires(stage: Stage) {
     assert_eq!(claim(&stage, &me, &[1], 1001).await, [Verdict::Fresh]);
 }
 
+/// A time to live that is longer than time is for ever.
+pub async fn a_mark_may_count_for_ever(stage: Stage) {
+    let me = owner(&stage, "g", 0).await;
+    mark(&stage, &me, 1, i64::MAX).await;
+    mark(&stage, &me, 2, i64::MAX - 600).await;
+    assert_eq!(claim(&stage, &me, &[1, 2], 1).await, [Verdict::Done; 2]);
+}
+
 /// An event that comes again elsewhere is a duplicate all the same.
 pub async fn a_mark_counts_in_every_partition(stage: Stage) {
     let (one, other) = (owner(&stage, "g", 0).await, owner(&stage, "g", 1).await);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::transport::held::Held;
 
-/// Ids that one call to the server takes at most: it does nothing else meanwhile, some 5 ms for as many.
+/// Ids that one call to the server takes at most: it does nothing else meanwhile, 5 to 20 ms for as many.
 const IDS_AT_ONCE: usize = 4096;
 /// How much longer Redis keeps a claim than its lease: its owner may be at the event still, and ask.
 const KEEP_CLAIMS: Duration = Duration::from_secs(24 * 3600);

@@ -6,9 +6,14 @@ use std::sync::Arc;
 
 use pandaflow::ports::{SettleErrorKind, Settlement, Standing};
 
-use super::{Why, changes, effects, held, let_go, make_letter_topics, offsets, retry, who};
+use super::{
+    Why, held, let_go,
+    records::{changes, effects, make_letter_topics, offsets},
+    retry, who,
+};
 use crate::transport::kafka::{
     changelog_records::changelog_records,
+    commit_note::Tally,
     core::Core,
     desk::{NotCommitted, Request},
     failure::{closed, store_error},
@@ -72,7 +77,7 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
 
 /// Commits how far the owner has come by the last of the settlements.
 async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
-    let tally = |tally: super::Tally| tally.write();
+    let tally = |tally: Tally| tally.write();
     let entries = offsets(core, life, settlements, false, tally).await?;
     if entries.is_empty() {
         return Ok(());

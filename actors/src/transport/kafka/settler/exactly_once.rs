@@ -16,9 +16,14 @@ use pandaflow::{
     ports::{Mark, SettleErrorKind, Settlement, Standing},
 };
 
-use super::{Tally, Why, changes, effects, held, let_go, make_letter_topics, offsets, retry, who};
+use super::{
+    Why, held, let_go,
+    records::{changes, effects, make_letter_topics, offsets},
+    retry, who,
+};
 use crate::transport::kafka::{
     changelog::{ranges_key, ranges_value},
+    commit_note::Tally,
     core::Core,
     desk::{NotCommitted, Request},
     failure::store_error,

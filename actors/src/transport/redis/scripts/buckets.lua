@@ -16,9 +16,14 @@ local ABOUT = 'the ids that a group of pandaflow has claimed or handled: 16 byte
 local time = redis.call('TIME')
 local at = time[1] * 1000 + math.floor(time[2] / 1000)
 
+local asked = {}
+
 -- Whether a later owner of a partition has fenced one of this epoch. Epochs may be longer than a number holds.
 local function fenced_by(partition, epoch)
-    local fence = redis.call('HGET', fences, partition)
+    if asked[partition] == nil then
+        asked[partition] = redis.call('HGET', fences, partition)
+    end
+    local fence = asked[partition]
     return fence and (#epoch < #fence or (#epoch == #fence and epoch < fence)) and fence
 end
 
@@ -38,8 +43,9 @@ local function bucket_for(keep)
     local width = 2 ^ math.floor(math.log(keep) / math.log(2))
     local over = (math.floor((at + keep) / width) + 1) * width
     local bucket = string.format('%s:%.0f', index, over)
-    if redis.call('ZADD', index, 'NX', over, bucket) == 1 then
-        redis.call('HSET', bucket, 'about', ABOUT)
+    redis.call('ZADD', index, 'NX', over, bucket)
+    -- Also where somebody has deleted it.
+    if redis.call('HSETNX', bucket, 'about', ABOUT) == 1 then
         redis.call('PEXPIREAT', bucket, string.format('%.0f', over + FORGOTTEN))
         -- As long as the one that stays longest.
         if redis.call('PTTL', index) < over + FORGOTTEN - at then

@@ -14,7 +14,8 @@ local function number(bytes)
     for i = 1, 8 do
         read = read * 256 + string.byte(bytes, i)
     end
-    return read < 2 ^ 63 and read or read - 2 ^ 64
+    -- By its sign: as a number the largest of them is rounded up to the next.
+    return string.byte(bytes, 1) < 128 and read or read - 2 ^ 64
 end
 
 -- The verdict on an id that is known, and whether it is to be claimed.
