@@ -34,9 +34,7 @@ impl TraceParent {
         };
         (parsed.trace_id != 0 && parsed.span_id != 0).then_some(parsed)
     }
-}
 
-impl TraceParent {
     /// Where the trace's id stands in the text.
     pub(crate) const ID: std::ops::Range<usize> = 3..35;
 

@@ -70,6 +70,7 @@ fn claims_and_marks_outlive_a_crash_of_redis_and_the_store_comes_back_by_itself(
     let store = store(&servers.address(REDIS), "5s");
     assert_eq!(claim(&store, 0, 0..500).expect("Redis is up"), [Verdict::Fresh; 500]);
     mark(&store, 0, 0..250).expect("Redis is up");
+    await_written(&servers.address(REDIS));
 
     servers.run("kill", "redis");
     let error = claim(&store, 1, 0..500).expect_err("Redis is down");
@@ -205,6 +206,15 @@ fn what_is_over_is_let_go_of_as_a_whole_and_what_is_not_stays() {
     assert_eq!(verdicts[..50], [Verdict::Fresh; 50]);
     assert_eq!(verdicts[50..], [Verdict::Done; 150]);
     assert_eq!(fields(&url), [50, 150], "the claims, in a bucket of their own");
+}
+
+/// Waits until the server has handed all that it was told to the operating system. It does so before it answers, but where
+/// the disk is so slow that the write would wait for it.
+fn await_written(url: &str) {
+    let begun = Instant::now();
+    while !tell(url, "INFO persistence").iter().any(|line| line == "aof_buffer_length:0") {
+        assert!(begun.elapsed() < PATIENCE, "Redis doesn't write its log");
+    }
 }
 
 /// How many ids lie in each bucket, of the one that is over first to the last.

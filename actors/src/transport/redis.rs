@@ -13,8 +13,9 @@
 //! ```
 //!
 //! # What is kept for dedup
-//! - An id of a group is a key: a claim with its owner and the end of its lease, or a mark with the time until which the id is
-//!   done. Both vanish by themselves: claims a day after their lease, marks a minute after their time.
+//! - An id of a group is a field in one of a few hashes: a claim with its owner and the end of its lease, or a mark with the time
+//!   until which the id is done. A hash is let go of as a whole once nothing in it counts, after up to twice as long: a claim a
+//!   day after its lease or later, a mark a minute after its time or later.
 //! - A call is one script and one round trip for up to 4,096 ids, and the script sees all of them at one instant.
 //! - Times are the callers'. Their clocks must differ by far less than a lease.
 //! - Claims of an owner that was fenced count no longer. The fence is an epoch for each partition of the group.
@@ -23,8 +24,8 @@
 //!
 //! # What Redis has to do
 //! Keep what it was told over a restart (`appendonly yes`; with `appendfsync everysec` a power cut costs the last second, a
-//! `kill -9` nothing) and drop no key when memory is short (`maxmemory-policy noeviction`, its default). It takes about 170
-//! bytes an id.
+//! `kill -9` nothing, but where the disk is slow both may cost two seconds) and drop no key when memory is short
+//! (`maxmemory-policy noeviction`, its default). It takes about 90 bytes an id.
 //!
 //! # When it is down
 //! Calls fail at once, or after their time-out if it hangs; it is connected to anew at the next call. What then

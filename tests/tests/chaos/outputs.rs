@@ -68,12 +68,11 @@ pub(crate) fn are_there_once_by_their_ids(log: &BrokerLog, calm: &Path) {
             let told = |ids: &[String]| {
                 let lies = |id: &String| {
                     let of_id = places.iter().filter(|(known, ..)| known == id);
-                    of_id
-                        .map(|(_, partition, offset)| format!("{partition:?}@{offset:?}"))
-                        .collect::<Vec<_>>()
+                    let lies: Vec<_> =
+                        of_id.map(|(_, partition, offset)| format!("{partition}@{offset}")).collect();
+                    if lies.is_empty() { "none".to_owned() } else { lies.join(", ") }
                 };
-                let told =
-                    ids.iter().skip(same).take(8).map(|id| format!("  {id} at {}", lies(id).join(", ")));
+                let told = ids.iter().skip(same).take(8).map(|id| format!("  {id} at {}", lies(id)));
                 told.collect::<Vec<_>>().join("\n")
             };
             panic!(

@@ -11,6 +11,8 @@ use rdkafka::ClientConfig;
 use super::{checkpoint::CheckpointConfig, failure::store_error};
 use crate::transport::settlement_database::SettlementDatabase;
 
+/// The client's two names for how much of a partition it fetches at once.
+const FETCH_NAMES: [&str; 2] = ["max.partition.fetch.bytes", "fetch.message.max.bytes"];
 /// Bytes of a partition in one fetch, at least and at most; a record that is longer comes all the same.
 const FETCHES: (usize, usize) = (64 << 10, 1 << 20);
 /// Bytes that a dead letter has for what happened.
@@ -54,7 +56,8 @@ pub struct KafkaConfig {
     pub request_timeout: Duration,
     /// How long a record may take to be confirmed, all retries included. Default: 2 minutes.
     pub delivery_timeout: Duration,
-    /// Bytes of fetched records that wait for each partition, at most (one fetch, of a quarter, may go over). Default: 1 MiB.
+    /// Bytes of fetched records that wait for each partition, at most (one fetch may go over: of a quarter as it lies on the
+    /// broker, 64 KiB to 1 MiB). Default: 1 MiB.
     pub partition_buffer: usize,
     /// How long a producer waits for more records to go out together. Default: 1 ms; none at all costs throughput, since the
     /// first record of many goes alone then.
@@ -232,10 +235,17 @@ impl KafkaConfig {
         config.set("fetch.wait.max.ms", "50");
         config.set("queued.max.messages.kbytes", (self.partition_buffer >> 10).max(1).to_string());
         // As they lie on the broker: unpacked they are several times as much.
-        let fetch = (self.partition_buffer / 4).clamp(FETCHES.0, FETCHES.1);
-        config.set("max.partition.fetch.bytes", fetch.to_string());
+        self.fetch(&mut config, (self.partition_buffer / 4).clamp(FETCHES.0, FETCHES.1));
         set_all(&mut config, &self.consumer_properties);
         config
+    }
+
+    /// How much of a partition to fetch at once, unless somebody has set it, under one name or the other.
+    fn fetch(&self, config: &mut ClientConfig, bytes: usize) {
+        let set = [&self.properties, &self.consumer_properties];
+        if !set.iter().any(|set| FETCH_NAMES.iter().any(|name| set.contains_key(*name))) {
+            config.set(FETCH_NAMES[0], bytes.to_string());
+        }
     }
 
     /// For commits and for reading them, without becoming a member.
@@ -252,6 +262,7 @@ impl KafkaConfig {
         config.set("group.id", format!("{}{}.reader", self.prefix, self.client_id));
         config.set("enable.partition.eof", "true");
         config.set("fetch.wait.max.ms", "10");
+        self.fetch(&mut config, FETCHES.1);
         self.passed_through(config)
     }
 
@@ -259,7 +270,10 @@ impl KafkaConfig {
     pub(super) fn glancing(&self) -> ClientConfig {
         let mut config = self.reader();
         config.set("queued.min.messages", "1");
-        config.set("max.partition.fetch.bytes", "16384");
+        for name in FETCH_NAMES {
+            config.remove(name);
+        }
+        config.set(FETCH_NAMES[0], "16384");
         config
     }
 

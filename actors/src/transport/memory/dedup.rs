@@ -26,8 +26,7 @@ pub(super) struct Ids {
     fences: HashMap<Partition, Epoch>,
 }
 
-/// Until when each id is remembered. In parts, which grow one after the other: all of it at once would stand there twice meanwhile,
-/// and make everybody wait.
+/// Until when each id is remembered. In parts, which grow one after the other: one that grows stands there twice meanwhile.
 #[derive(Default)]
 struct Done([HashMap<EventId, Timestamp>; 16]);
 

@@ -23,8 +23,8 @@ use crate::transport::kafka::{
     desk::{Desk, NotCommitted, Waiting, list_of, turn_away_the_lost},
 };
 
-/// What is not made to wait for the interval: so many events of one owner, who has hardly room for more, or of all.
-const MUCH_OF_ONE: u64 = 4_000;
+/// What is not made to wait for the interval: so many events of one owner, who hands in no more until they are answered, or of all.
+const MUCH_OF_ONE: u64 = 1_000;
 const MUCH: u64 = 24_000;
 /// How long records go one by one after some were refused together, unless one of them is found: then the topic takes no
 /// batch of that size, and would refuse the next as well.
