@@ -243,9 +243,12 @@ impl KafkaConfig {
     /// How much of a partition to fetch at once, unless somebody has set it, under one name or the other.
     fn fetch(&self, config: &mut ClientConfig, bytes: usize) {
         let set = [&self.properties, &self.consumer_properties];
-        if !set.iter().any(|set| FETCH_NAMES.iter().any(|name| set.contains_key(*name))) {
-            config.set(FETCH_NAMES[0], bytes.to_string());
+        if set.iter().any(|set| FETCH_NAMES.iter().any(|name| set.contains_key(*name))) {
+            return;
         }
+        // A broker that is to wait for more than it may hand over would wait for all of its time.
+        let least = set.iter().filter_map(|set| set.get("fetch.min.bytes")?.parse().ok()).max();
+        config.set(FETCH_NAMES[0], bytes.max(least.unwrap_or(0)).to_string());
     }
 
     /// For commits and for reading them, without becoming a member.
