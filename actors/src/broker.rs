@@ -14,9 +14,9 @@ mod reach;
 use std::{sync::Arc, time::Duration};
 
 use pandaflow::{
-    TopicName,
-    policy::topic_plan::{FoundTopic, TopicPlan, WantedTopic},
-    settings::Settings,
+    Group, TopicName,
+    policy::topic_plan::{FoundTopic, Purpose, TopicPlan, WantedTopic},
+    settings::{Settings, SettleIn},
 };
 use rdkafka::{
     ClientConfig,
@@ -33,7 +33,7 @@ pub use self::{
     error::BrokerError,
     prepare::{PrepareError, TopicCheck},
 };
-use crate::{PlanError, Program};
+use crate::{PlanError, Program, changelog_of, transport::settlement_database::OUTBOX_GROUP};
 
 /// The brokers that the settings name, reached and answering.
 pub struct Broker {
@@ -42,6 +42,8 @@ pub struct Broker {
     prefix: String,
     timeout: Duration,
     replication: i32,
+    /// Whether settlements put their outputs into a database's outbox.
+    outbox: bool,
     config: ClientConfig,
     consumer: Arc<BaseConsumer<Listener>>,
     admin: AdminClient<DefaultClientContext>,
@@ -65,6 +67,7 @@ impl Broker {
             prefix: settings.kafka.prefix.clone().unwrap_or_default(),
             timeout: settings.kafka.timeout,
             replication: settings.kafka.replication_factor.map_or(-1, i32::from),
+            outbox: settings.database.settlement == SettleIn::Database,
             config,
             consumer: Arc::new(consumer),
             admin,
@@ -73,13 +76,22 @@ impl Broker {
         Ok(broker)
     }
 
-    /// The topics that a program needs, as they are called here: with KAFKA__PREFIX before their names.
+    /// The topics that a program needs, as they are called here: with KAFKA__PREFIX before their names. Among them, with
+    /// DATABASE__SETTLEMENT=database, the one beside which it is noted what was published.
     ///
     /// # Errors
     /// The declarations don't fit together.
     pub fn wanted(&self, program: &Program) -> Result<Vec<WantedTopic>, PlanError> {
         let named = |topic: WantedTopic| WantedTopic { name: self.called(&topic.name), ..topic };
-        Ok(program.wanted_topics()?.into_iter().map(named).collect())
+        let outbox = self.outbox.then(|| WantedTopic {
+            name: changelog_of(&Group::from(OUTBOX_GROUP)),
+            purpose: Purpose::Changelog,
+            partitions: 1,
+            retention: None,
+        });
+        let mut wanted: Vec<_> = program.wanted_topics()?.into_iter().chain(outbox).map(named).collect();
+        wanted.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(wanted)
     }
 
     /// The name of a topic or a group on the broker.

@@ -56,9 +56,9 @@ impl Subject for Composite {
         true
     }
 
-    /// As on Kafka.
+    /// As on Kafka; what publishes ends transactions, which take offsets.
     fn limits(&self) -> Limits {
-        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false, dense_offsets: true }
+        Limits { last_offset: Offset(i64::MAX as u64), any_header_names: false, dense_offsets: false }
     }
 }
 

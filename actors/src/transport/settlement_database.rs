@@ -15,6 +15,7 @@ use pandaflow::{
         Transactions,
     },
 };
+use uuid::Uuid;
 
 /// What a new owner asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,9 +109,10 @@ pub trait Outbox: Send + Sync {
 
 /// A session that publishes or stands by. After an error it is of no use any more.
 pub trait OutboxSession: Send {
-    /// Whether it is this session that may publish. The first that asks is, until it is dropped or the database loses sight
-    /// of it: a session that is not heard of for [`SILENCE`] is ended.
-    fn leads(&mut self) -> BoxFuture<'_, Result<bool, StoreError>>;
+    /// What the outbox is called, if it is this session that may publish; unlike every other outbox, also one in tables that
+    /// were made anew. The first session that asks may publish, until it is dropped or the database loses sight of it: one that
+    /// is not heard of for [`SILENCE`] is ended.
+    fn leads(&mut self) -> BoxFuture<'_, Result<Option<Uuid>, StoreError>>;
 
     /// The records that are next, at most `records` and about `bytes`; none if none wait. What was not said to be
     /// [`published`](OutboxSession::published) comes again.
@@ -126,6 +128,10 @@ pub trait OutboxSession: Send {
     /// Those that are published and confirmed wait no longer.
     fn published(&mut self, records: Vec<OutboxId>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
+
+/// The group under which whoever publishes from an outbox notes on the brokers what it has published: beside an offset of the
+/// group's changelog, which holds no records.
+pub const OUTBOX_GROUP: &str = "pandaflow.outbox";
 
 /// After how long without a word a session that publishes is ended by the database.
 pub const SILENCE: Duration = Duration::from_secs(15);

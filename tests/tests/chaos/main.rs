@@ -205,14 +205,11 @@ fn whatever_dies_or_stands_still_everything_ends_as_if_left_alone() {
     }
 }
 
-/// With the long form alone.
+/// Half as long.
 #[test]
 fn whatever_dies_or_stands_still_all_ends_as_if_left_alone_where_the_database_settles() {
-    if std::env::var_os(SOAK).is_none() {
-        return println!("skipped: {SOAK} is not set; tests/run --soak sets it");
-    }
     let feeds = ["us-aig-20131007-trades.zip", "nse-yesbank-20190709-minute.zip"].map(shipped_feed).to_vec();
-    let length = Duration::from_secs(30);
+    let length = plan().0 / 2;
     let form = Form { protocol: "classic", seed: 0xc4a07, settlement: "database", length, feeds };
     all_ends_as_if_left_alone(&form);
 }

@@ -1,18 +1,23 @@
-//! What is written beside a committed offset: ranges settled above it, or an owner's ledger.
+//! What is written beside a committed offset: ranges settled above it, an owner's ledger, or what was published of an outbox.
 //!
 //! Base64 of a version, a kind and the content, since a broker keeps a string, and of at most 4,096 bytes. What can't
 //! be read is ignored: other clients may have written it.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use pandaflow::{Epoch, Offset, policy::ledger::Ledger};
+use uuid::Uuid;
 
 use super::varint;
+use crate::transport::settlement_database::OutboxId;
 
 const VERSION: u8 = 1;
 const RANGES: u8 = 1;
 const TALLY: u8 = 2;
+const PUBLISHED: u8 = 3;
 /// Bytes before base64: it makes 4 of 3, and the broker takes 4,096.
 const LIMIT: usize = 3_072;
+/// Records of a batch that are published together, at most: what says more was written by somebody else.
+const MOST_OF_A_BATCH: i64 = 1 << 20;
 
 /// Writes the ranges settled above `next`, nearest first; those that there is no room for are handled again.
 pub(super) fn write_ranges(next: Offset, above: &[(Offset, Offset)]) -> String {
@@ -100,6 +105,48 @@ impl Tally {
     }
 }
 
+/// Writes which records of an outbox were published together, as many of the first as there is room for; tells how many.
+pub(super) fn write_published(outbox: Uuid, ids: &[OutboxId]) -> (String, usize) {
+    let mut bytes = vec![VERSION, PUBLISHED];
+    bytes.extend_from_slice(outbox.as_bytes());
+    let (mut before, mut written) = (0, 0);
+    for run in
+        ids.chunk_by(|one, next| one.batch == next.batch && one.place.checked_add(1) == Some(next.place))
+    {
+        let whole = bytes.len();
+        let OutboxId { batch, place } = run[0];
+        varint::put(&mut bytes, batch.wrapping_sub(before).cast_unsigned());
+        varint::put(&mut bytes, place.cast_unsigned());
+        varint::put(&mut bytes, run.len() as u64);
+        if bytes.len() > LIMIT {
+            bytes.truncate(whole);
+            break;
+        }
+        (before, written) = (batch, written + run.len());
+    }
+    (STANDARD_NO_PAD.encode(bytes), written)
+}
+
+/// Reads which records of this outbox were published; none if the note is not of this one.
+pub(super) fn read_published(outbox: Uuid, note: &str) -> Vec<OutboxId> {
+    let Some(bytes) = content(note, PUBLISHED) else { return Vec::new() };
+    let Some(mut bytes) = bytes.strip_prefix(outbox.as_bytes()) else { return Vec::new() };
+    let (mut ids, mut batch) = (Vec::new(), 0_i64);
+    while !bytes.is_empty() {
+        let run = (|| {
+            let gap = varint::take(&mut bytes)?;
+            let first = varint::take(&mut bytes)?.cast_signed();
+            let count = varint::take(&mut bytes)?.cast_signed();
+            let last = first.checked_add(count)?;
+            (0..=MOST_OF_A_BATCH).contains(&count).then_some((gap, first..last))
+        })();
+        let Some((gap, places)) = run else { return Vec::new() };
+        batch = batch.wrapping_add(gap.cast_signed());
+        ids.extend(places.map(|place| OutboxId { batch, place }));
+    }
+    ids
+}
+
 fn content(note: &str, kind: u8) -> Option<Vec<u8>> {
     let mut bytes = STANDARD_NO_PAD.decode(note).ok()?;
     (bytes.get(..2)? == [VERSION, kind]).then(|| bytes.split_off(2))
@@ -138,6 +185,23 @@ mod tests {
         }
 
         #[test]
+        fn what_was_published_comes_back_or_what_there_is_room_for(
+            batches in vec((1_i64..1 << 40, 0_i64..5, 1_i64..4), 0..1500),
+            outbox in any::<u128>().prop_map(Uuid::from_u128),
+        ) {
+            let mut ids = Vec::new();
+            let mut batch = 0;
+            for (gap, first, count) in batches {
+                batch += gap;
+                ids.extend((first..first + count).map(|place| OutboxId { batch, place }));
+            }
+            let (note, written) = write_published(outbox, &ids);
+            prop_assert!(note.len() <= 4096 && (written > 0 || ids.is_empty()));
+            prop_assert_eq!(&read_published(outbox, &note)[..], &ids[..written]);
+            prop_assert_eq!(read_published(Uuid::max(), &note), []);
+        }
+
+        #[test]
         fn nothing_that_others_write_is_trouble(note in ".*", bytes in vec(any::<u8>(), 0..64)) {
             let coded = STANDARD_NO_PAD.encode(&bytes);
             for note in [note, coded] {
@@ -145,6 +209,7 @@ mod tests {
                 prop_assert!(read.is_sorted_by(|one, other| one.1 < other.0));
                 prop_assert!(read.iter().all(|(first, last)| first.0 > 3 && first <= last));
                 let _ = Tally::read(&note);
+                let _ = read_published(Uuid::nil(), &note);
             }
         }
     }
@@ -162,6 +227,9 @@ mod tests {
         assert_eq!(Tally::read(&tally.write()), Some(tally));
         assert_eq!(tally.write_numbered(300), "AQKAgICAgICAAqwCogIEAwIBrAI");
         assert_eq!(Tally::read(&tally.write_numbered(300)), Some(tally));
+        let ids = [(7, 1), (7, 2), (300, 0)].map(|(batch, place)| OutboxId { batch, place });
+        assert_eq!(write_published(Uuid::max(), &ids), ("AQP/////////////////////BwECpQIAAQ".into(), 3));
+        assert_eq!(read_published(Uuid::max(), "AQP/////////////////////BwECpQIAAQ"), ids);
     }
 
     #[test]
@@ -170,6 +238,7 @@ mod tests {
         let tally = STANDARD_NO_PAD.encode([VERSION, TALLY, 2, 2, 2, 2, 2, 2, 2]);
         for note in ["", "no base64!", two.as_str(), tally.as_str(), "AQ"] {
             assert_eq!(read_ranges(Offset(0), note), []);
+            assert_eq!(read_published(Uuid::nil(), note), []);
         }
         assert_eq!(Tally::read(&STANDARD_NO_PAD.encode([2, TALLY, 2, 2, 2, 2, 2, 2, 2])), None);
     }

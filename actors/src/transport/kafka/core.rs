@@ -59,7 +59,8 @@ pub(super) struct Core {
     pub(super) outbox_filled: Arc<Notify>,
     relay: Mutex<Option<JoinHandle<()>>>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
-    /// Exactly-once: those that commit for a partition that was acquired without joining its group.
+    /// Those that make transactions for a partition that was acquired without joining its group: exactly-once publishers, and
+    /// the relay.
     publishing: Mutex<HashMap<(Group, Partition), Arc<Publishing>>>,
     /// Subscriptions under way, for whoever closes the transport.
     subscriptions: Mutex<Vec<Weak<dyn Subscription>>>,
@@ -143,16 +144,24 @@ impl Core {
         if self.config.guarantee == Guarantee::AtLeastOnce {
             return self.outsider(group);
         }
-        let publishing = {
-            let mut all = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-            match all.entry((group.clone(), partition)) {
-                Entry::Occupied(known) => Arc::clone(known.get()),
-                Entry::Vacant(new) => {
-                    Arc::clone(new.insert(Arc::new(Publishing::new(self, group, partition)?)))
-                }
+        let publishing = self.publishing(group, partition, self.config.commit_interval)?;
+        Ok(publishing.take_over()?.0)
+    }
+
+    /// Who makes transactions for a partition of a group that nobody has joined; made on first use.
+    pub(super) fn publishing(
+        &self,
+        group: &Group,
+        partition: Partition,
+        interval: Duration,
+    ) -> Result<Arc<Publishing>, StoreError> {
+        let mut all = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match all.entry((group.clone(), partition)) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => {
+                Arc::clone(new.insert(Arc::new(Publishing::new(self, group, partition, interval)?)))
             }
-        };
-        publishing.take_over()
+        })
     }
 
     /// Makes the topics that are not there, and waits until they can be used.

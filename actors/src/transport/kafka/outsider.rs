@@ -83,22 +83,28 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    pub(super) fn new(core: &Core, group: &Group, partition: Partition) -> Result<Self, StoreError> {
-        let setup = Setup::outsider(core, group, partition);
+    /// One that begins a transaction after an interval, or as soon as something waits if that is over.
+    pub(super) fn new(
+        core: &Core,
+        group: &Group,
+        partition: Partition,
+        interval: Duration,
+    ) -> Result<Self, StoreError> {
+        let setup = Setup::outsider(core, group, partition, interval);
         let outsider = Outsider::transacting(&core.config, &core.names.group(group), &setup)?;
         let tally = (core.names.topic(&core.names.changelog(group)), number(partition.0));
         Ok(Self { outsider: Arc::new(outsider), setup, tally })
     }
 
-    /// Fences whoever has acquired the partition before. Blocks.
-    pub(super) fn take_over(&self) -> Result<Arc<Outsider>, StoreError> {
+    /// Fences whoever has acquired the partition before, and tells the note that it has left. Blocks.
+    pub(super) fn take_over(&self) -> Result<(Arc<Outsider>, String), StoreError> {
         let (topic, partition) = &self.tally;
-        self.setup.take_over(|| {
+        let note = self.setup.take_over(|| {
             let mut list = TopicPartitionList::new();
             list.add_partition(topic, *partition);
             let list = self.outsider.committed(list)?;
             Ok(list.find_partition(topic, *partition).map(|element| note(&element)).unwrap_or_default())
         })?;
-        Ok(Arc::clone(&self.outsider))
+        Ok((Arc::clone(&self.outsider), note))
     }
 }

@@ -1,43 +1,63 @@
-//! The relay: publishes what settlements in a database have put into its outbox. Each process has one; the database lets one of
-//! them publish, and the others stand by.
+//! The relay: publishes what settlements in a database have put into its outbox, each record once and in order. Each process has
+//! one; the database lets one of them publish, and the others stand by.
 //!
-//! A record is confirmed by the broker before it leaves the outbox. What was confirmed and could not be taken out is remembered,
-//! so that trouble with the database publishes nothing twice. A crash between the two does, under the same id and behind all
-//! that was published of its owner before, so that the next step's dedup drops it.
+//! Two systems have to agree on what is published, and no transaction spans them:
+//!
+//! 1. Who is let publish by the database takes over a transactional name on the broker. That ends what the relay before had under
+//!    way, and whatever that one still tries is refused.
+//! 2. Records go in a transaction that carries a note of their places in the outbox. When it is real, so is the note.
+//! 3. What is noted is taken out of the outbox before anything else is published. Whoever takes over reads the note after (1), and
+//!    takes out what it says.
+//!
+//! So it does not matter which of the two is lost in between, or whether a relay goes on late that was thought dead.
 
 use std::{
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, Weak, atomic::AtomicBool, atomic::Ordering},
     time::Duration,
 };
 
-use futures_util::future::{Either, select};
-use pandaflow::ports::StoreError;
+use futures_util::future::{BoxFuture, Either, FutureExt, select};
+use pandaflow::{Group, Partition, ports::StoreError};
+use uuid::Uuid;
 
-use super::{core::Core, record::Outbound, sending::told, settler::outbound, topics::missing};
-use crate::transport::settlement_database::{OutboxId, OutboxSession, SettlementDatabase};
+use super::{
+    commit_note::{read_published, write_published},
+    core::Core,
+    desk::{Entry, NotCommitted, Request},
+    failure::{closed, store_error},
+    outsider::Outsider,
+    record::Outbound,
+    settler::outbound,
+    topics::missing,
+};
+use crate::transport::settlement_database::{OUTBOX_GROUP, OutboxId, OutboxSession, SettlementDatabase};
 
 /// Records and bytes that are published at once, at most.
 const AT_ONCE: (usize, usize) = (2_000, 4 << 20);
+/// How many records after some were not published: few enough to be sent one by one, in search of one that is refused.
+const AFTER_TROUBLE: usize = 100;
 /// The shortest and the longest wait before an empty outbox is looked at again. Settlements of this process ring a bell; those of
 /// others are found by looking.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
-/// How often who stands by asks whether it is needed, and who waits for the broker says that it lives.
+/// How often who stands by, or had trouble, tries again, and who waits for the broker says to the database that it lives.
 const STAND_BY: Duration = Duration::from_millis(500);
-/// How long to wait after trouble.
-const TROUBLE: Duration = Duration::from_secs(1);
+/// The one partition beside which the note stands.
+const NOTED_AT: Partition = Partition(0);
 
 /// Works until the transport is gone, or is closed and nothing waits any more.
 pub(super) async fn run(core: Weak<Core>, database: Arc<dyn SettlementDatabase>) {
     let mut session = None;
-    let mut confirmed = Vec::new();
+    let mut at_once = AT_ONCE.0;
     let mut look = LOOK.0;
     let mut troubled = false;
     loop {
         let Some(core) = core.upgrade() else { return };
         let closing = core.closing.load(Ordering::Acquire);
-        let wait = match turn(&core, &database, &mut session, &mut confirmed).await {
+        let wait = match turn(&core, &database, &mut session, at_once).await {
             Ok(Turn::Published) => {
+                at_once = (at_once * 2).min(AT_ONCE.0);
                 look = LOOK.0;
+                troubled = false;
                 Duration::ZERO
             }
             Ok(_) if closing => return,
@@ -47,6 +67,7 @@ pub(super) async fn run(core: Weak<Core>, database: Arc<dyn SettlementDatabase>)
             }
             Ok(Turn::StandsBy) => STAND_BY,
             Err(error) => {
+                // Whoever begins anew finds out from the note what became real.
                 session = None;
                 if closing {
                     log::warn!("kafka: what waits in the outbox is published in another life: {error}");
@@ -55,11 +76,10 @@ pub(super) async fn run(core: Weak<Core>, database: Arc<dyn SettlementDatabase>)
                 if !std::mem::replace(&mut troubled, true) {
                     log::warn!("kafka: publishing from the outbox: {error}: trying again");
                 }
-                // Whoever takes over would publish what is confirmed once more.
-                if confirmed.is_empty() { TROUBLE } else { LOOK.1 }
+                at_once = AFTER_TROUBLE;
+                STAND_BY
             }
         };
-        troubled &= session.is_none();
         if !wait.is_zero() {
             let filled = Arc::clone(&core.outbox_filled);
             drop(core);
@@ -71,10 +91,17 @@ pub(super) async fn run(core: Weak<Core>, database: Arc<dyn SettlementDatabase>)
     }
 }
 
-/// A session, and whether it is the one that publishes.
+/// A session, and what it publishes by if it is the one that does.
 struct Session {
     session: Box<dyn OutboxSession>,
-    leads: bool,
+    leading: Option<Leading>,
+}
+
+struct Leading {
+    outbox: Uuid,
+    publisher: Arc<Outsider>,
+    /// Is real on the broker, and not yet taken out of the outbox.
+    published: Vec<OutboxId>,
 }
 
 enum Turn {
@@ -87,65 +114,107 @@ async fn turn(
     core: &Arc<Core>,
     database: &Arc<dyn SettlementDatabase>,
     session: &mut Option<Session>,
-    confirmed: &mut Vec<OutboxId>,
+    at_once: usize,
 ) -> Result<Turn, StoreError> {
-    let Session { session, leads } = match session {
+    let Session { session, leading } = match session {
         Some(session) => session,
-        None => session.insert(Session { session: database.outbox().open().await?, leads: false }),
+        None => session.insert(Session { session: database.outbox().open().await?, leading: None }),
     };
-    if !confirmed.is_empty() {
-        session.published(confirmed.clone()).await?;
-        confirmed.clear();
+    let leading = match leading {
+        // For as long as its session lives, and nobody has taken over on the broker.
+        Some(leading) => leading,
+        None => match session.leads().await? {
+            Some(outbox) => leading.insert(take_over(core, session.as_mut(), outbox).await?),
+            None => return Ok(Turn::StandsBy),
+        },
+    };
+    if !leading.published.is_empty() {
+        session.published(leading.published.clone()).await?;
+        leading.published.clear();
     }
-    // Whoever leads does so for as long as its session lives.
-    *leads = *leads || session.leads().await?;
-    if !*leads {
-        return Ok(Turn::StandsBy);
-    }
-    let next = session.next(AT_ONCE.0, AT_ONCE.1).await?;
+    let next = session.next(at_once, AT_ONCE.1).await?;
     if next.is_empty() {
         return Ok(Turn::Empty);
     }
-    let mut records = Vec::with_capacity(next.len());
-    let mut ids = Vec::with_capacity(next.len());
-    for (id, output) in next {
+    let mut ids: Vec<OutboxId> = next.iter().map(|(id, _)| *id).collect();
+    let (note, noted) = write_published(leading.outbox, &ids);
+    ids.truncate(noted);
+    let mut records = Vec::with_capacity(noted);
+    for (_, output) in next.into_iter().take(noted) {
         if core.topics.known(&output.topic).is_none() {
             let (asking, topic) = (Arc::clone(core), output.topic.clone());
             let partitions = core.background.ask(move || asking.topics.partitions(&topic)).await?;
             partitions.ok_or_else(|| missing(&output.topic))?;
         }
         records.push(outbound(core, &output)?);
-        ids.push(id);
     }
-    let heard = publish(core, records, session.as_mut()).await?;
-    *confirmed = ids;
-    *leads = heard?;
+    let topics: Vec<Arc<str>> = records.iter().map(|record| Arc::clone(&record.topic)).collect();
+    let published = publish(core, &leading.publisher, records, note);
+    if let Err(error) = while_alive(session.as_mut(), published).await {
+        // One of them may be gone or made anew: the next try asks.
+        for topic in topics.iter().filter_map(|topic| core.names.read(topic)) {
+            core.topics.forget(&topic);
+        }
+        return Err(error);
+    }
+    leading.published = ids;
     Ok(Turn::Published)
 }
 
-/// Sends records and waits until they are confirmed. Tells whether we were let publish all the while: the database hears that we
-/// live when the broker takes its time.
-async fn publish(
-    core: &Core,
-    records: Vec<Outbound>,
+/// Ends on the broker what the relay before had under way, and reads what became real of it.
+async fn take_over(
+    core: &Arc<Core>,
     session: &mut dyn OutboxSession,
-) -> Result<Result<bool, StoreError>, StoreError> {
-    let mut sent = Box::pin(core.producer.send(records.into_iter()));
-    let mut leads = Ok(true);
+    outbox: Uuid,
+) -> Result<Leading, StoreError> {
+    let taking = Arc::clone(core);
+    let taken = async move {
+        let group = Group::from(OUTBOX_GROUP);
+        taking.changelog_for(&group, NOTED_AT.0, 1).await?;
+        let asking = Arc::clone(&taking);
+        let taken = move || asking.publishing(&group, NOTED_AT, Duration::ZERO)?.take_over();
+        taking.background.ask(taken).await
+    };
+    let (publisher, note) = while_alive(session, taken.boxed()).await?;
+    Ok(Leading { outbox, publisher, published: read_published(outbox, &note) })
+}
+
+/// Makes records and their note real.
+fn publish(
+    core: &Core,
+    publisher: &Outsider,
+    records: Vec<Outbound>,
+    note: String,
+) -> BoxFuture<'static, Result<(), StoreError>> {
+    let topic = core.names.topic(&core.names.changelog(&Group::from(OUTBOX_GROUP)));
+    let noted = Entry { topic, partition: NOTED_AT.0.cast_signed(), offset: 0, note };
+    let events = records.len() as u64;
+    // Nothing takes it away but the broker.
+    let held = Arc::new(AtomicBool::new(true));
+    let answer = publisher.hand_in(Request { records, entries: vec![noted], events, held });
+    let why = |not_committed| match not_committed {
+        NotCommitted::Fenced(why) | NotCommitted::Retry(why) => store_error(why),
+        NotCommitted::Unfit(refusals) => {
+            let said = refusals.iter().map(|refusal| format!("{:?}: {}", refusal.record, refusal.why));
+            store_error(format!("records are refused: {}", said.collect::<Vec<_>>().join(", ")))
+        }
+    };
+    async move { answer.await.map_err(|_| closed())?.map_err(why) }.boxed()
+}
+
+/// Waits for the broker, and lets the database hear meanwhile that we live.
+///
+/// If the session is lost, another takes over; what is under way here becomes real before that, or not at all.
+async fn while_alive<T>(
+    session: &mut dyn OutboxSession,
+    mut waited_for: BoxFuture<'_, Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut alive = true;
     loop {
-        let pause = Box::pin(tokio::time::sleep(STAND_BY));
-        match select(sent, pause).await {
-            Either::Left((confirmed, _)) => {
-                return match confirmed {
-                    Ok(()) => Ok(leads),
-                    Err(not_sent) => Err(told(core, not_sent).1),
-                };
-            }
-            Either::Right(((), waits)) => sent = waits,
+        match select(waited_for, Box::pin(tokio::time::sleep(STAND_BY))).await {
+            Either::Left((outcome, _)) => return outcome,
+            Either::Right(((), waits)) => waited_for = waits,
         }
-        // If not, another begins with these records, too. They are on their way, and will be there.
-        if matches!(leads, Ok(true)) {
-            leads = session.leads().await;
-        }
+        alive = alive && session.leads().await.is_ok();
     }
 }

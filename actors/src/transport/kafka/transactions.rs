@@ -67,19 +67,25 @@ impl Setup {
     /// earlier life; otherwise nobody else ever has it.
     pub(super) fn member(core: &Core, group: &Group) -> Arc<Self> {
         let name = core.config.instance_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        Self::new(core, format!("{}:{name}", core.names.group(group)), Standing::Member)
+        let id = format!("{}:{name}", core.names.group(group));
+        Self::new(core, id, Standing::Member, core.config.commit_interval)
     }
 
     /// For the owner of a partition in a group that it has not joined.
-    pub(super) fn outsider(core: &Core, group: &Group, partition: Partition) -> Arc<Self> {
-        Self::new(core, format!("{}#{partition}", core.names.group(group)), Standing::Outsider)
+    pub(super) fn outsider(
+        core: &Core,
+        group: &Group,
+        partition: Partition,
+        interval: Duration,
+    ) -> Arc<Self> {
+        Self::new(core, format!("{}#{partition}", core.names.group(group)), Standing::Outsider, interval)
     }
 
-    fn new(core: &Core, id: String, standing: Standing) -> Arc<Self> {
+    fn new(core: &Core, id: String, standing: Standing, interval: Duration) -> Arc<Self> {
         Arc::new(Self {
             config: core.config.transactional(&id),
             standing,
-            interval: core.config.commit_interval,
+            interval,
             timeout: core.config.transaction_timeout,
             request_timeout: core.config.request_timeout,
             runtime: core.background.handle(),
@@ -99,15 +105,16 @@ impl Setup {
         DeskThread::start(desk, "kafka-transactions", move |stop| transactor.serve(&setup, &serving, stop))
     }
 
-    /// Takes over from whoever has had this name so far. `seen` is read then: the note beside the owner's tally. Blocks.
+    /// Takes over from whoever has had this name so far. `seen` is read then, and given back: the note beside the owner's tally.
+    /// Blocks.
     pub(super) fn take_over(
         &self,
         seen: impl FnOnce() -> Result<String, StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<String, StoreError> {
         let client = Client::begin(self)?;
-        let left = (client, seen()?);
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
-        Ok(())
+        let note = seen()?;
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some((client, note.clone()));
+        Ok(note)
     }
 
     fn take_what_is_left(&self) -> Option<(Client, String)> {

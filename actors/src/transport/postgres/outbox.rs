@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use diesel::{
     QueryableByName, sql_query,
-    sql_types::{Array, BigInt, Binary, Bool, Nullable, Text},
+    sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Uuid as Id},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{Outgoing, Timestamp, TopicName, ports::StoreError};
+use uuid::Uuid;
 
 use super::database::{Connection, Database};
 use crate::transport::{
@@ -20,7 +21,8 @@ use crate::transport::{
 /// Outboxes of one database lie in schemas; the name tells them apart. "panda" as a number, as for migrations. Whoever has the
 /// lock gets it again.
 const LEADS: &str = "\
-    SELECT pg_try_advisory_lock(hashtextextended('pandaflow_outbox of ' || current_schema(), 482670535777)) AS ours";
+    SELECT pg_try_advisory_lock(hashtextextended('pandaflow_outbox of ' || current_schema(), 482670535777)) AS ours,
+        (SELECT id FROM pandaflow_outbox_identity) AS identity";
 
 const NEXT: &str = "\
     SELECT batch, place, topic, timestamp_ms, key, value, headers FROM (
@@ -40,6 +42,9 @@ const WAITING: &str = "SELECT topic, count(*) AS records FROM pandaflow_outbox G
 struct LeadsRow {
     #[diesel(sql_type = Bool)]
     ours: bool,
+    /// None if somebody has emptied all tables.
+    #[diesel(sql_type = Nullable<Id>)]
+    identity: Option<Uuid>,
 }
 
 #[derive(Debug, QueryableByName)]
@@ -150,10 +155,10 @@ impl PostgresSession {
 }
 
 impl OutboxSession for PostgresSession {
-    fn leads(&mut self) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn leads(&mut self) -> BoxFuture<'_, Result<Option<Uuid>, StoreError>> {
         self.ask("asking to publish", |mut session| async move {
             let row = sql_query(LEADS).get_result::<LeadsRow>(&mut session).await;
-            (session, row.map(|row| row.ours))
+            (session, row.map(|row| row.ours.then(|| row.identity.unwrap_or_default())))
         })
     }
 
