@@ -211,6 +211,12 @@ pub trait SettlementStore: Send + Sync {
         None
     }
 
+    /// How many settlements of one owner that have outputs are to be under way at once; two by default, one being made real and
+    /// one behind it. More where the outputs of one are published before an earlier one is real.
+    fn at_once(&self) -> usize {
+        2
+    }
+
     /// Whether [`StateChange::applied`] is to be filled in: where state and progress don't become real in one
     /// transaction, a crash between the two must not apply an event twice.
     fn asks_for_applied(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::runtime::{
     open_settlement::Cut,
 };
 
-/// Settlements on their way at once: one being made real, one waiting behind it.
+/// Settlements without outputs on their way at once: one being made real, one waiting behind it.
 const MOST_UNDER_WAY: usize = 2;
 /// The first and the longest wait before a settlement is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -74,7 +74,9 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Closes the open settlement and hands it over, unless enough are on their way.
     pub(super) fn cut(&mut self) {
-        if self.settling.len() < MOST_UNDER_WAY
+        // Somebody waits for outputs.
+        let most = if self.open.outputs.is_empty() { MOST_UNDER_WAY } else { self.settlement.at_once() };
+        if self.settling.len() < most
             && let Some((number, settlement)) = self.close()
         {
             let settled = self.settlement.settle(settlement);

@@ -26,6 +26,9 @@ use super::{
     failure::store_error,
 };
 
+/// How long a member's commits lie apart: a broker spends more on one than on many events, and nobody waits for it but who
+/// drains.
+const APART: Duration = Duration::from_millis(10);
 /// How long a commit that meets a rebalance is tried again here, and how often.
 const REBALANCE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(10);
@@ -47,9 +50,13 @@ impl DeskThread {
         standing: Standing,
     ) -> Result<Self, StoreError> {
         let serving = Arc::clone(desk);
+        // Whoever publishes waits for each of its commits.
+        let apart = if standing == Standing::Member { APART } else { Duration::ZERO };
         Self::start(desk, "kafka-commits", move |stop| {
-            while let Some(waiting) = serving.take(stop, Instant::now(), |_| true) {
+            let mut due = Instant::now();
+            while let Some(waiting) = serving.take(stop, due, |_| false) {
                 commit(&*consumer, waiting, standing, stop);
+                due = Instant::now() + apart;
             }
         })
     }

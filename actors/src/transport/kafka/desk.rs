@@ -160,6 +160,11 @@ impl Desk {
         given_back.into_iter().for_each(|waiting| waiting.answer(Err(why.clone())));
     }
 
+    #[cfg(test)]
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// Whether nothing waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
         let inside = self.lock();

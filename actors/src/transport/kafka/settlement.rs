@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
-    Group, Outgoing, Partition, TopicName,
+    Group, Guarantee, Outgoing, Partition, TopicName,
     ports::{
         Acquired, Owner, SettleErrorKind, Settlement, SettlementStore, StateChange, StoreError, Transaction,
         Unsettled,
@@ -20,6 +20,10 @@ use super::{
     owners::{Committer, Former},
     settler::{Job, check, check_state, unsettled},
 };
+
+/// Settlements of one owner whose outputs go out before its next commit is made: so many that none waits for that one at low
+/// rates, and so few that they are large at high ones.
+const OUTPUTS_AT_ONCE: usize = 8;
 
 /// [`SettlementStore`] on Kafka.
 pub(super) struct KafkaSettlement(pub(super) Arc<Core>);
@@ -88,6 +92,12 @@ impl SettlementStore for KafkaSettlement {
             check_state(core, change).err().or_else(refused)
         };
         outputs.iter().find_map(output).or_else(|| states.iter().find_map(state))
+    }
+
+    fn at_once(&self) -> usize {
+        let config = &self.0.config;
+        let in_turn = config.settle_in.is_some() || config.guarantee == Guarantee::ExactlyOnce;
+        if in_turn { 2 } else { OUTPUTS_AT_ONCE }
     }
 
     fn asks_for_applied(&self) -> bool {

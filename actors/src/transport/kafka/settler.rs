@@ -1,6 +1,7 @@
 //! The settler of one owner: makes its settlements real, in the order of the calls, by the owner's guarantee.
 
 mod at_least_once;
+mod commit;
 mod exactly_once;
 mod records;
 
@@ -12,6 +13,7 @@ use pandaflow::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use self::commit::Commits;
 pub(super) use self::records::{check, check_state, outbound};
 use super::{
     changelog_records::covered_states,
@@ -25,6 +27,8 @@ use super::{
 
 /// Settlements that are made real together, at most.
 const TOGETHER: usize = 32;
+
+const UNREAD: &str = "an earlier settlement was refused, and its owner has not read that yet";
 
 /// A settlement that waits. Dropped without an answer, it goes back to its caller.
 pub(super) struct Job {
@@ -73,24 +77,38 @@ pub(super) fn unsettled(settlement: Settlement, kind: SettleErrorKind, source: S
     Box::new(Unsettled { settlement, error: SettleError { kind, source } })
 }
 
-/// Works until nobody can hand settlements in any more.
+/// Works until nobody can hand settlements in any more, and what it has begun is over.
 pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     put_right(&core, &life).await;
     let follower = core.config.settle_in.as_ref().map(|_| Follower::start(&core, &life));
-    // The settlement that is to be tried again before any other.
-    let mut failed: Option<Settlement> = None;
-    // At least once: settlements whose outputs are on the broker, though the rest of them is not real yet.
-    let mut written: Vec<Settlement> = Vec::new();
+    let mut settler = Settler { core, life, follower, failed: None, commits: Commits::default() };
     let mut waiting = Vec::new();
-    while jobs.recv_many(&mut waiting, TOGETHER).await > 0 {
+    while settler.alongside(jobs.recv_many(&mut waiting, TOGETHER)).await > 0 {
+        settler.take_in(waiting.drain(..)).await;
+    }
+    settler.end().await;
+}
+
+struct Settler {
+    core: Arc<Core>,
+    life: Arc<Life>,
+    follower: Option<Follower>,
+    /// The settlement that is to be tried again before any other.
+    failed: Option<Settlement>,
+    /// At least once: what is written and not yet committed.
+    commits: Commits,
+}
+
+impl Settler {
+    async fn take_in(&mut self, jobs: impl Iterator<Item = Job>) {
         let mut admitted = Vec::new();
-        for job in waiting.drain(..) {
-            match admit(&core, &life, &mut failed, job.settlement()).await {
+        for job in jobs {
+            match admit(&self.core, &self.life, &mut self.failed, job.settlement()).await {
                 Ok(()) => admitted.push(job),
                 Err(why) => {
                     if why.0 == SettleErrorKind::Refused {
-                        life.refused.store(true, Ordering::Release);
-                        failed = None;
+                        self.life.refused.store(true, Ordering::Release);
+                        self.failed = None;
                     }
                     job.give_back(why);
                 }
@@ -103,50 +121,53 @@ pub(super) async fn run(core: Arc<Core>, life: Arc<Life>, mut jobs: mpsc::Unboun
             while let Some(next) = admitted.next_if(|next| !next.carries && !together[0].carries) {
                 together.push(next);
             }
-            if let Err(why) =
-                make_job_real(&core, &life, together, (&mut failed, &mut written), follower.as_ref()).await
-            {
+            if let Err(why) = self.make_real(together).await {
                 // What comes behind has to wait until it was tried again.
                 admitted.by_ref().for_each(|job| job.give_back(why.clone()));
             }
         }
     }
-    if let Some(follower) = follower {
-        follower.end().await;
-    }
-}
 
-/// Makes the settlements of jobs real and answers them.
-async fn make_job_real(
-    core: &Arc<Core>,
-    life: &Life,
-    mut jobs: Vec<Job>,
-    (failed, written): (&mut Option<Settlement>, &mut Vec<Settlement>),
-    follower: Option<&Follower>,
-) -> Result<(), Why> {
-    let within = jobs.first_mut().and_then(|job| job.within.take());
-    let settlements: Vec<&Settlement> = jobs.iter().filter_map(Job::settlement).collect();
-    let real = match (&core.config.settle_in, life.guarantee) {
-        (Some(database), _) => in_database::make_real(core, database, &settlements, within).await,
-        (None, Guarantee::AtLeastOnce) => at_least_once::make_real(core, life, &settlements, written).await,
-        (None, Guarantee::ExactlyOnce) => exactly_once::make_real(core, life, &settlements).await,
-    };
-    match real {
-        Ok(()) => {
-            if let Some(follower) = follower {
-                follower.settled(core, life, &settlements);
+    /// Makes the settlements of jobs real and answers them; at least once some time later, while the next ones are begun.
+    async fn make_real(&mut self, mut jobs: Vec<Job>) -> Result<(), Why> {
+        let within = jobs.first_mut().and_then(|job| job.within.take());
+        let settlements: Vec<&Settlement> = jobs.iter().filter_map(Job::settlement).collect();
+        let real = match (&self.core.config.settle_in, self.life.guarantee) {
+            (Some(database), _) => in_database::make_real(&self.core, database, &settlements, within).await,
+            (None, Guarantee::AtLeastOnce) => return self.write(jobs).await,
+            (None, Guarantee::ExactlyOnce) => {
+                exactly_once::make_real(&self.core, &self.life, &settlements).await
             }
-            jobs.into_iter().for_each(Job::confirm);
-            Ok(())
+        };
+        match real {
+            Ok(()) => {
+                if let Some(follower) = &self.follower {
+                    follower.settled(&self.core, &self.life, &settlements);
+                }
+                jobs.into_iter().for_each(Job::confirm);
+                Ok(())
+            }
+            Err(why) => {
+                self.not_real(jobs, &why);
+                Err(why)
+            }
         }
-        Err(why) => {
-            match why.0 {
-                SettleErrorKind::Fenced => life.retire(),
-                SettleErrorKind::Refused => life.refused.store(true, Ordering::Release),
-                _ => *failed = settlements.first().map(|first| (*first).clone()),
-            }
-            jobs.into_iter().for_each(|job| job.give_back(why.clone()));
-            Err(why)
+    }
+
+    /// Gives back what did not become real.
+    fn not_real(&mut self, jobs: Vec<Job>, why: &Why) {
+        match why.0 {
+            SettleErrorKind::Fenced => self.life.retire(),
+            SettleErrorKind::Refused => self.life.refused.store(true, Ordering::Release),
+            _ => self.failed = jobs.first().and_then(Job::settlement).cloned(),
+        }
+        jobs.into_iter().for_each(|job| job.give_back(why.clone()));
+    }
+
+    async fn end(mut self) {
+        self.finish_commits().await;
+        if let Some(follower) = self.follower {
+            follower.end().await;
         }
     }
 }
@@ -184,7 +205,7 @@ async fn admit(
     held(life)?;
     let Some(settlement) = settlement else { return Ok(()) };
     if life.refused.load(Ordering::Acquire) {
-        return Err(retry("an earlier settlement was refused, and its owner has not read that yet"));
+        return Err(retry(UNREAD));
     }
     if failed.as_ref().is_some_and(|failed| failed != settlement) {
         return Err(retry("an earlier settlement failed and has not been tried again"));
@@ -231,6 +252,14 @@ fn who(life: &Life) -> String {
 
 fn retry(error: StoreError) -> Why {
     (SettleErrorKind::Retry, error)
+}
+
+/// What those get that come behind a settlement that did not become real.
+fn behind(why: &Why) -> Why {
+    match why {
+        (SettleErrorKind::Refused, _) => retry(store_error(UNREAD)),
+        why => why.clone(),
+    }
 }
 
 /// Settlements are committed: removed states are let go of which nothing is remembered that lies above.

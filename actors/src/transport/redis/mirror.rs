@@ -212,6 +212,10 @@ impl SettlementStore for MirroredSettlement {
         self.store.unfit(owner, outputs, states)
     }
 
+    fn at_once(&self) -> usize {
+        self.store.at_once()
+    }
+
     fn asks_for_applied(&self) -> bool {
         self.store.asks_for_applied()
     }

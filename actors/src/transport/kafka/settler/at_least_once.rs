@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::ports::{SettleErrorKind, Settlement, Standing};
 
 use super::{
-    Why, held, let_go,
+    Why, held,
     records::{changes, effects, make_letter_topics, offsets},
     retry, who,
 };
@@ -21,37 +22,26 @@ use crate::transport::kafka::{
     sending::{give_up, send},
 };
 
-/// Makes settlements real. Those in `written` come first, tried again: their outputs and dead letters are on the log
-/// already, and going out once more they would be there twice.
-pub(super) async fn make_real(
+/// Writes the records of settlements. Of the first `known` outputs and dead letters are on the log already. An error tells
+/// whether those of all of them are there.
+pub(super) async fn write(
     core: &Arc<Core>,
     life: &Life,
     settlements: &[&Settlement],
-    written: &mut Vec<Settlement>,
-) -> Result<(), Why> {
-    let known = common(settlements, written);
+    known: usize,
+) -> Result<(), (bool, Why)> {
     let rest = &settlements[known..];
-    make_letter_topics(core, life, rest).await?;
-    let records = effects(core, rest).map_err(retry)?;
-    send(core, records, || effects(core, rest)).await?;
-    let real = keep(core, life, settlements).await;
-    match &real {
-        Ok(()) if known == settlements.len() => drop(written.drain(..known)),
-        Err((SettleErrorKind::Retry, _)) if known == settlements.len() => {}
-        Err((SettleErrorKind::Retry, _)) => {
-            *written = settlements.iter().map(|settlement| (*settlement).clone()).collect();
-        }
-        _ => written.clear(),
-    }
-    real
+    send_effects(core, life, rest).await.map_err(|why| (false, why))?;
+    keep(core, life, settlements).await.map_err(|why| (true, why))
 }
 
-/// How many settlements at the front are those that were written before.
-fn common(settlements: &[&Settlement], written: &[Settlement]) -> usize {
-    settlements.iter().zip(written).take_while(|(settlement, written)| **settlement == *written).count()
+async fn send_effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+    make_letter_topics(core, life, settlements).await?;
+    let records = effects(core, settlements).map_err(retry)?;
+    send(core, records, || effects(core, settlements)).await
 }
 
-/// What comes after the outputs: states, marks, offsets.
+/// What comes after the outputs: states, marks.
 async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     let (records, entries) = changes(core, life, settlements).await?;
     if !records.is_empty() {
@@ -72,31 +62,36 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
             return Err((SettleErrorKind::StartOver, store_error(why)));
         }
     }
-    commit(core, life, settlements).await
+    Ok(())
 }
 
-/// Commits how far the owner has come by the last of the settlements.
-async fn commit(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
+/// Commits how far the owner has come by the last of the settlements, which are written; nothing if there is nothing to commit.
+pub(super) async fn commit(
+    core: &Arc<Core>,
+    life: &Arc<Life>,
+    settlements: &[&Settlement],
+) -> Result<Option<BoxFuture<'static, Result<(), Why>>>, Why> {
     let tally = |tally: Tally| tally.write();
     let entries = offsets(core, life, settlements, false, tally).await?;
     if entries.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     held(life)?;
     let answer =
         life.hand_in(Request { records: Vec::new(), entries, events: 0, held: Arc::clone(&life.held) });
     let patience = core.config.request_timeout * 3;
-    match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(Ok(()))) => {
-            let_go(life, settlements);
-            Ok(())
+    let (core, life) = (Arc::clone(core), Arc::clone(life));
+    let committed = async move {
+        match tokio::time::timeout(patience, answer).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(NotCommitted::Fenced(why)))) => {
+                Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(&life)))))
+            }
+            Ok(Ok(Err(NotCommitted::Retry(why)))) => Err(retry(store_error(why))),
+            Ok(Ok(Err(NotCommitted::Unfit(refusals)))) => give_up(&core, &refusals).map_or(Ok(()), Err),
+            Ok(Err(_)) => Err(retry(closed())),
+            Err(_) => Err(retry(store_error(format!("a commit had no answer within {patience:?}")))),
         }
-        Ok(Ok(Err(NotCommitted::Fenced(why)))) => {
-            Err((SettleErrorKind::Fenced, store_error(format!("{}: {why}", who(life)))))
-        }
-        Ok(Ok(Err(NotCommitted::Retry(why)))) => Err(retry(store_error(why))),
-        Ok(Ok(Err(NotCommitted::Unfit(refusals)))) => give_up(core, &refusals).map_or(Ok(()), Err),
-        Ok(Err(_)) => Err(retry(closed())),
-        Err(_) => Err(retry(store_error(format!("a commit had no answer within {patience:?}")))),
-    }
+    };
+    Ok(Some(committed.boxed()))
 }
