@@ -18,13 +18,12 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     acquire::{Found, Purpose, Search, look},
-    commit_note::write_ranges,
     core::Core,
     desk::{Entry, Request},
     lag,
     owners::Life,
     restore::restore,
-    topics::number,
+    settler::add_progress,
 };
 use crate::transport::settlement_database::{Acquisition, SettlementDatabase};
 
@@ -174,19 +173,9 @@ impl Follower {
 
     /// These settlements are real.
     pub(super) fn settled(&self, core: &Core, life: &Life, settlements: &[&Settlement]) {
-        let partition = number(life.owner.partition.0);
-        self.latest.send_if_modified(|entries| {
-            let mut any = false;
-            for (topic, progress) in settlements.iter().flat_map(|settlement| &settlement.progress) {
-                let topic = core.names.topic(topic);
-                let offset = i64::try_from(progress.next.0).unwrap_or(i64::MAX);
-                let note = write_ranges(progress.next, &progress.above);
-                entries.retain(|known| known.topic != topic);
-                entries.push(Entry { topic, partition, offset, note });
-                any = true;
-            }
-            any
-        });
+        if settlements.iter().any(|settlement| !settlement.progress.is_empty()) {
+            self.latest.send_modify(|entries| add_progress(core, &life.owner, settlements, entries));
+        }
     }
 
     /// No more comes.

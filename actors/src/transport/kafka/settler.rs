@@ -14,7 +14,7 @@ use pandaflow::{
 use tokio::sync::{mpsc, oneshot};
 
 use self::commit::Commits;
-pub(super) use self::records::{check, check_state, outbound};
+pub(super) use self::records::{add_progress, check, check_state, outbound};
 use super::{
     changelog_records::covered_states,
     core::Core,

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use pandaflow::{
-    Offset, Outgoing, TopicName, partition_of,
-    ports::{Settlement, StateChange, StoreError},
+    Outgoing, TopicName, partition_of,
+    ports::{Owner, Settlement, StateChange, StoreError},
 };
 
 use super::retry;
@@ -147,8 +147,27 @@ pub(super) async fn offsets(
     write: impl FnOnce(Tally) -> String,
 ) -> Result<Vec<Entry>, Why> {
     let Some(last) = settlements.last() else { return Ok(Vec::new()) };
-    let mut entries: Vec<Entry> = Vec::new();
-    let partition = number(life.owner.partition.0);
+    let mut entries = Vec::new();
+    add_progress(core, &life.owner, settlements, &mut entries);
+    if always || last.ledger.consumed > 0 || !entries.is_empty() {
+        let owner = &life.owner;
+        let topic =
+            core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
+        let note = write(Tally { epoch: owner.epoch, ledger: last.ledger });
+        let partition = number(owner.partition.0);
+        entries.push(Entry { topic: core.names.topic(&topic), partition, offset: 0, note });
+    }
+    Ok(entries)
+}
+
+/// Adds how far an owner has come in each input by the last of its settlements, in place of what was said before.
+pub(in crate::transport::kafka) fn add_progress(
+    core: &Core,
+    owner: &Owner,
+    settlements: &[&Settlement],
+    entries: &mut Vec<Entry>,
+) {
+    let partition = number(owner.partition.0);
     for (topic, progress) in settlements.iter().flat_map(|settlement| &settlement.progress) {
         let topic = core.names.topic(topic);
         let offset = i64::try_from(progress.next.0).unwrap_or(i64::MAX);
@@ -156,13 +175,4 @@ pub(super) async fn offsets(
         entries.retain(|known| known.topic != topic);
         entries.push(Entry { topic, partition, offset, note });
     }
-    if always || last.ledger.consumed > 0 || !entries.is_empty() {
-        let owner = &life.owner;
-        let topic =
-            core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
-        let note = write(Tally { epoch: owner.epoch, ledger: last.ledger });
-        let offset = i64::try_from(Offset::ZERO.0).unwrap_or(0);
-        entries.push(Entry { topic: core.names.topic(&topic), partition, offset, note });
-    }
-    Ok(entries)
 }
