@@ -33,7 +33,7 @@ pub use self::{
     error::BrokerError,
     prepare::{PrepareError, TopicCheck},
 };
-use crate::{PlanError, Program, changelog_of, transport::settlement_database::OUTBOX_GROUP};
+use crate::{PlanError, Program, changelog_of, transport::settlement_database::outbox_group};
 
 /// The brokers that the settings name, reached and answering.
 pub struct Broker {
@@ -42,8 +42,8 @@ pub struct Broker {
     prefix: String,
     timeout: Duration,
     replication: i32,
-    /// Whether settlements put their outputs into a database's outbox.
-    outbox: bool,
+    /// Where it is noted what was published, where settlements put their outputs into a database's outbox.
+    outbox: Option<Group>,
     config: ClientConfig,
     consumer: Arc<BaseConsumer<Listener>>,
     admin: AdminClient<DefaultClientContext>,
@@ -67,7 +67,8 @@ impl Broker {
             prefix: settings.kafka.prefix.clone().unwrap_or_default(),
             timeout: settings.kafka.timeout,
             replication: settings.kafka.replication_factor.map_or(-1, i32::from),
-            outbox: settings.database.settlement == SettleIn::Database,
+            outbox: (settings.database.settlement == SettleIn::Database)
+                .then(|| outbox_group(&settings.kafka.group_id_prefix)),
             config,
             consumer: Arc::new(consumer),
             admin,
@@ -83,8 +84,8 @@ impl Broker {
     /// The declarations don't fit together.
     pub fn wanted(&self, program: &Program) -> Result<Vec<WantedTopic>, PlanError> {
         let named = |topic: WantedTopic| WantedTopic { name: self.called(&topic.name), ..topic };
-        let outbox = self.outbox.then(|| WantedTopic {
-            name: changelog_of(&Group::from(OUTBOX_GROUP)),
+        let outbox = self.outbox.as_ref().map(|group| WantedTopic {
+            name: changelog_of(group),
             purpose: Purpose::Changelog,
             partitions: 1,
             retention: None,

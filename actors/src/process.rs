@@ -50,6 +50,9 @@ impl Process {
         transport: Arc<dyn Transport>,
         log: Logger,
     ) -> Result<Self, ProcessError> {
+        for told in settings.passed_over() {
+            slog::warn!(log, "{told}");
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let services = Services::start(&*transport, services_config(settings));
         let http = HttpConfig { bind: settings.api.bind, ..HttpConfig::default() };

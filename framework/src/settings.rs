@@ -107,6 +107,7 @@ pub struct Settings {
     pub redis: Redis,
     own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     in_force: Vec<InForce>,
+    passed_over: Vec<String>,
 }
 
 impl Default for Settings {
@@ -156,6 +157,13 @@ impl Settings {
     pub fn print(&self) -> String {
         let lines = self.in_force.iter().map(|one| format!("{one}\n"));
         lines.collect()
+    }
+
+    /// Variables that are not read though they look like a setting that nobody has set, such as KAFKA_PREFIX, with one underscore: a
+    /// sentence each. They may be meant for others, as DATABASE_URL often is, so they are no errors.
+    #[must_use]
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 }
 

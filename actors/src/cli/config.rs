@@ -24,7 +24,9 @@ impl ConfigCommand {
         Ok(match self {
             Self::Check => {
                 checkpoint_folder(&settings)?;
-                format!("all {} settings are valid\n", settings.in_force().len())
+                let passed_over = settings.passed_over().iter().map(|told| format!("note: {told}\n"));
+                let valid = format!("all {} settings are valid\n", settings.in_force().len());
+                passed_over.chain([valid]).collect()
             }
             Self::Print => settings.print(),
         })

@@ -129,9 +129,12 @@ pub trait OutboxSession: Send {
     fn published(&mut self, records: Vec<OutboxId>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// The group under which whoever publishes from an outbox notes on the brokers what it has published: beside an offset of the
-/// group's changelog, which holds no records.
-pub const OUTBOX_GROUP: &str = "pandaflow.outbox";
+/// The group whose changelog, which holds no records, is where whoever publishes from an outbox notes on the brokers what it has
+/// published: beside an offset of a group that is called so, with the outbox's identity behind it. `prefix` is that of all groups.
+#[must_use]
+pub fn outbox_group(prefix: &str) -> Group {
+    Group::from(format!("{prefix}.outbox").as_str())
+}
 
 /// After how long without a word a session that publishes is ended by the database.
 pub const SILENCE: Duration = Duration::from_secs(15);

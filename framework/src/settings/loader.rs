@@ -88,6 +88,7 @@ impl Loader {
             redis: reading.section(),
             own: HashMap::new(),
             in_force: Vec::new(),
+            passed_over: reading.passed_over(),
         };
         for own in &self.own {
             settings.own.insert(own.type_id, (own.read)(&mut reading));

@@ -56,6 +56,13 @@ pub(super) fn meaning(name: &str, sections: &[Names]) -> Meaning {
     }
 }
 
+/// The setting that somebody may have meant who wrote one underscore where there have to be two. It may as well be another tool's
+/// variable, as DATABASE_URL is.
+pub(super) fn with_two_underscores<'a>(name: &str, sections: &'a [Names]) -> Option<&'a str> {
+    let mut variables = sections.iter().flat_map(|s| &s.variables);
+    variables.find(|v| v.contains("__") && v.replace("__", "_") == name).map(String::as_str)
+}
+
 fn without_section(name: &str, sections: &[Names]) -> Meaning {
     let roots = sections.iter().filter(|s| s.section.is_empty());
     let similar = roots.flat_map(|s| &s.variables).filter(|root| is_similar(name, root));

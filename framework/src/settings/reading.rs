@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     InForce, Source, dotenv,
-    names::{Meaning, Names, meaning},
+    names::{Meaning, Names, meaning, with_two_underscores},
     problem::{Problem, SettingsErrors},
     section::{Checks, Field, Section, variable},
 };
@@ -25,6 +25,8 @@ pub(super) struct Reading {
     given: BTreeMap<String, Given>,
     problems: Vec<Problem>,
     in_force: Vec<InForce>,
+    /// Variables that nobody reads, and the setting that each may have been meant for.
+    passed_over: Vec<(String, String)>,
 }
 
 impl Reading {
@@ -57,7 +59,12 @@ impl Reading {
     fn is_setting(&mut self, name: &str, source: Source, known: &[Names]) -> bool {
         match meaning(name, known) {
             Meaning::Setting => true,
-            Meaning::Foreign => false,
+            Meaning::Foreign => {
+                if let Some(right) = with_two_underscores(name, known) {
+                    self.passed_over.push((name.to_owned(), right.to_owned()));
+                }
+                false
+            }
             Meaning::Misspelt(right) => {
                 // The value is not quoted: it may be meant for a secret.
                 let problem = Problem::new(name, right).in_line(source.line());
@@ -74,6 +81,13 @@ impl Reading {
             return;
         }
         self.take(set.name, set.value, Source::DotEnv { line: set.line });
+    }
+
+    /// Variables that are not read though they look like a setting which nobody has set, a sentence each.
+    pub(super) fn passed_over(&self) -> Vec<String> {
+        let unset = self.passed_over.iter().filter(|(_, right)| !self.given.contains_key(right));
+        let told = unset.map(|(name, right)| format!("{name} is not read here: the setting is {right}"));
+        told.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
     }
 
     fn take(&mut self, name: String, text: String, source: Source) {

@@ -168,6 +168,18 @@ fn the_variables_of_others_are_left_alone() {
 }
 
 #[test]
+fn a_variable_with_one_underscore_is_told_unless_the_setting_is_there() {
+    let told = |variables: &[(&str, &str)], dotenv| {
+        Settings::load(variables.iter().copied(), dotenv).unwrap().passed_over().to_vec()
+    };
+    let prefix = ["KAFKA_PREFIX is not read here: the setting is KAFKA__PREFIX"];
+    assert_eq!(told(&[("KAFKA_PREFIX", "a-")], ""), prefix);
+    assert_eq!(told(&[("KAFKA_PREFIX", "a-")], "KAFKA_PREFIX=b-"), prefix, "once");
+    assert_eq!(told(&[("KAFKA_PREFIX", "a-"), ("KAFKA__PREFIX", "b-")], ""), [""; 0]);
+    assert_eq!(told(&[("PATH", "/bin"), ("KAFKA_HOME", "/opt")], ""), [""; 0]);
+}
+
+#[test]
 fn a_password_is_never_quoted() {
     let errors = errors_of(&[
         ("DATABASE__URL", "mysql://panda:hunter2@db/x?sslkey=hunter2"),

@@ -21,6 +21,7 @@ impl KafkaConfig {
         let config = Self::new(&kafka.brokers(), dedup);
         Ok(Self {
             prefix: kafka.prefix.clone().unwrap_or_default(),
+            group_prefix: kafka.group_id_prefix.clone(),
             client_id: kafka.client_id.clone(),
             protocol: match kafka.group_protocol {
                 pandaflow::settings::GroupProtocol::Classic => GroupProtocol::Classic,

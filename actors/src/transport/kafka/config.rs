@@ -40,6 +40,9 @@ pub struct KafkaConfig {
     /// Stands before the name of every topic and group on the broker, so that several deployments can share one.
     /// Default: empty.
     pub prefix: String,
+    /// What the names of groups begin with, behind [`prefix`](Self::prefix), that processors don't name: that of who publishes what
+    /// settlements in a database emit. `pandaflow` by default.
+    pub group_prefix: String,
     /// The group protocol. Default: classic.
     pub protocol: GroupProtocol,
     /// Static membership: a name that no other member of a group has and that stays over restarts. Default: none.
@@ -114,6 +117,7 @@ impl KafkaConfig {
             bootstrap_servers: bootstrap_servers.into(),
             client_id: "pandaflow".into(),
             prefix: String::new(),
+            group_prefix: "pandaflow".into(),
             protocol: GroupProtocol::default(),
             instance_id: None,
             session: (Duration::from_secs(30), Duration::from_secs(3)),

@@ -144,7 +144,8 @@ impl Core {
         if self.config.guarantee == Guarantee::AtLeastOnce {
             return self.outsider(group);
         }
-        let publishing = self.publishing(group, partition, self.config.commit_interval)?;
+        let tally = self.names.changelog(group);
+        let publishing = self.publishing(group, partition, self.config.commit_interval, &tally)?;
         Ok(publishing.take_over()?.0)
     }
 
@@ -154,12 +155,14 @@ impl Core {
         group: &Group,
         partition: Partition,
         interval: Duration,
+        tally: &TopicName,
     ) -> Result<Arc<Publishing>, StoreError> {
         let mut all = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match all.entry((group.clone(), partition)) {
             Entry::Occupied(known) => Arc::clone(known.get()),
             Entry::Vacant(new) => {
-                Arc::clone(new.insert(Arc::new(Publishing::new(self, group, partition, interval)?)))
+                let made = Publishing::new(self, group, partition, interval, tally)?;
+                Arc::clone(new.insert(Arc::new(made)))
             }
         })
     }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pandaflow::{Group, Partition, ports::StoreError};
+use pandaflow::{Group, Partition, TopicName, ports::StoreError};
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -15,7 +15,7 @@ use super::{
     config::KafkaConfig,
     core::Core,
     desk::{Answer, Desk, NotCommitted, Request},
-    failure::{closed, failed},
+    failure::{closed, failed, store_error},
     quiet::Quiet,
     topics::number,
     transactions::Setup,
@@ -83,16 +83,18 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    /// One that begins a transaction after an interval, or as soon as something waits if that is over.
+    /// One that begins a transaction after an interval, or as soon as something waits if that is over. The tally stands beside a
+    /// partition of this topic.
     pub(super) fn new(
         core: &Core,
         group: &Group,
         partition: Partition,
         interval: Duration,
+        tally: &TopicName,
     ) -> Result<Self, StoreError> {
         let setup = Setup::outsider(core, group, partition, interval);
         let outsider = Outsider::transacting(&core.config, &core.names.group(group), &setup)?;
-        let tally = (core.names.topic(&core.names.changelog(group)), number(partition.0));
+        let tally = (core.names.topic(tally), number(partition.0));
         Ok(Self { outsider: Arc::new(outsider), setup, tally })
     }
 
@@ -103,7 +105,12 @@ impl Publishing {
             let mut list = TopicPartitionList::new();
             list.add_partition(topic, *partition);
             let list = self.outsider.committed(list)?;
-            Ok(list.find_partition(topic, *partition).map(|element| note(&element)).unwrap_or_default())
+            let element = list.find_partition(topic, *partition);
+            let element =
+                element.ok_or_else(|| store_error(format!("nothing was told of {topic}[{partition}]")))?;
+            // A note that can't be read now is another thing than none.
+            element.error().map_err(failed("reading a committed note"))?;
+            Ok(note(&element))
         })?;
         Ok((Arc::clone(&self.outsider), note))
     }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, Either, FutureExt, select};
-use pandaflow::{Group, Partition, ports::StoreError};
+use pandaflow::{Group, Partition, TopicName, ports::StoreError};
 use uuid::Uuid;
 
 use super::{
@@ -30,7 +30,7 @@ use super::{
     settler::outbound,
     topics::missing,
 };
-use crate::transport::settlement_database::{OUTBOX_GROUP, OutboxId, OutboxSession, SettlementDatabase};
+use crate::transport::settlement_database::{OutboxId, OutboxSession, SettlementDatabase, outbox_group};
 
 /// Records and bytes that are published at once, at most.
 const AT_ONCE: (usize, usize) = (2_000, 4 << 20);
@@ -151,10 +151,9 @@ async fn turn(
     let topics: Vec<Arc<str>> = records.iter().map(|record| Arc::clone(&record.topic)).collect();
     let published = publish(core, &leading.publisher, records, note);
     if let Err(error) = while_alive(session.as_mut(), published).await {
-        // One of them may be gone or made anew: the next try asks.
-        for topic in topics.iter().filter_map(|topic| core.names.read(topic)) {
-            core.topics.forget(&topic);
-        }
+        // One of them, or that of the note, may be gone or made anew: the next try asks.
+        let of_records = topics.iter().filter_map(|topic| core.names.read(topic));
+        of_records.chain([noted_in(core)]).for_each(|topic| core.topics.forget(&topic));
         return Err(error);
     }
     leading.published = ids;
@@ -169,14 +168,21 @@ async fn take_over(
 ) -> Result<Leading, StoreError> {
     let taking = Arc::clone(core);
     let taken = async move {
-        let group = Group::from(OUTBOX_GROUP);
-        taking.changelog_for(&group, NOTED_AT.0, 1).await?;
+        let topic = taking.changelog_for(&outbox_group(&taking.config.group_prefix), NOTED_AT.0, 1).await?;
+        // Outboxes in several databases or schemas have nothing to do with each other.
+        let group = outbox_group(&taking.config.group_prefix);
+        let group = Group::from(format!("{group}.{}", outbox.simple()).as_str());
         let asking = Arc::clone(&taking);
-        let taken = move || asking.publishing(&group, NOTED_AT, Duration::ZERO)?.take_over();
+        let taken = move || asking.publishing(&group, NOTED_AT, Duration::ZERO, &topic)?.take_over();
         taking.background.ask(taken).await
     };
     let (publisher, note) = while_alive(session, taken.boxed()).await?;
     Ok(Leading { outbox, publisher, published: read_published(outbox, &note) })
+}
+
+/// The topic beside which the note stands; it holds no records.
+fn noted_in(core: &Core) -> TopicName {
+    core.names.changelog(&outbox_group(&core.config.group_prefix))
 }
 
 /// Makes records and their note real.
@@ -186,7 +192,7 @@ fn publish(
     records: Vec<Outbound>,
     note: String,
 ) -> BoxFuture<'static, Result<(), StoreError>> {
-    let topic = core.names.topic(&core.names.changelog(&Group::from(OUTBOX_GROUP)));
+    let topic = core.names.topic(&noted_in(core));
     let noted = Entry { topic, partition: NOTED_AT.0.cast_signed(), offset: 0, note };
     let events = records.len() as u64;
     // Nothing takes it away but the broker.

@@ -24,6 +24,9 @@ const LEADS: &str = "\
     SELECT pg_try_advisory_lock(hashtextextended('pandaflow_outbox of ' || current_schema(), 482670535777)) AS ours,
         (SELECT id FROM pandaflow_outbox_identity) AS identity";
 
+/// Somebody may have emptied all tables.
+const NAMED: &str = "INSERT INTO pandaflow_outbox_identity DEFAULT VALUES ON CONFLICT DO NOTHING";
+
 const NEXT: &str = "\
     SELECT batch, place, topic, timestamp_ms, key, value, headers FROM (
         SELECT next.*, sum(coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
@@ -42,7 +45,7 @@ const WAITING: &str = "SELECT topic, count(*) AS records FROM pandaflow_outbox G
 struct LeadsRow {
     #[diesel(sql_type = Bool)]
     ours: bool,
-    /// None if somebody has emptied all tables.
+    /// None if somebody has emptied all tables meanwhile.
     #[diesel(sql_type = Nullable<Id>)]
     identity: Option<Uuid>,
 }
@@ -98,7 +101,7 @@ impl Outbox for PostgresOutbox {
         self.0.run(async move {
             let doing = "opening a session to publish in";
             let mut session = database.session(doing).await?;
-            let limits = format!("SET idle_session_timeout = '{}s'", SILENCE.as_secs());
+            let limits = format!("SET idle_session_timeout = '{}s'; {NAMED}", SILENCE.as_secs());
             let limited = tokio::time::timeout(database.timeout(), session.batch_execute(&limits)).await;
             limited
                 .map_err(|_| database.failed(doing, &"no answer in time"))?
@@ -158,7 +161,7 @@ impl OutboxSession for PostgresSession {
     fn leads(&mut self) -> BoxFuture<'_, Result<Option<Uuid>, StoreError>> {
         self.ask("asking to publish", |mut session| async move {
             let row = sql_query(LEADS).get_result::<LeadsRow>(&mut session).await;
-            (session, row.map(|row| row.ours.then(|| row.identity.unwrap_or_default())))
+            (session, row.map(|row| row.identity.filter(|_| row.ours)))
         })
     }
 

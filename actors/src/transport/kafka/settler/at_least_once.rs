@@ -22,17 +22,15 @@ use crate::transport::kafka::{
     sending::{give_up, send},
 };
 
-/// Writes the records of settlements. Of the first `known` outputs and dead letters are on the log already. An error tells
-/// whether those of all of them are there.
+/// Writes outputs and dead letters of settlements, then states and marks of all. An error tells whether the former are on the log.
 pub(super) async fn write(
     core: &Arc<Core>,
     life: &Life,
     settlements: &[&Settlement],
-    known: usize,
+    all: &[&Settlement],
 ) -> Result<(), (bool, Why)> {
-    let rest = &settlements[known..];
-    send_effects(core, life, rest).await.map_err(|why| (false, why))?;
-    keep(core, life, settlements).await.map_err(|why| (true, why))
+    send_effects(core, life, settlements).await.map_err(|why| (false, why))?;
+    keep(core, life, all).await.map_err(|why| (true, why))
 }
 
 async fn send_effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {

@@ -48,7 +48,10 @@ impl Settler {
         let known = common(&settlements, &before);
         self.commits.broke = None;
         let (core, life) = (Arc::clone(&self.core), Arc::clone(&self.life));
-        let written = self.alongside(at_least_once::write(&core, &life, &settlements, known)).await;
+        // Those that were written behind these may have changed the same states since: an older one must not be the last on the log.
+        let behind_these = if known == settlements.len() { &before[known..] } else { &[] };
+        let all: Vec<&Settlement> = settlements.iter().copied().chain(behind_these).collect();
+        let written = self.alongside(at_least_once::write(&core, &life, &settlements[known..], &all)).await;
         let written = match (written, &self.commits.broke) {
             (Ok(()), Some(why)) => Err((true, behind(why))),
             (written, _) => written,

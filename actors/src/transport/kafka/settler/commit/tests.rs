@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use pandaflow::{
     EventId, Group, Guarantee, Headers, Offset, Outgoing, Partition, SystemClock, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{Mark, Owner, SettlementStore, Transport, Unsettled},
+    ports::{Mark, Owner, SettlementStore, StateChange, Transport, Unsettled},
 };
 
 use super::*;
@@ -77,8 +77,13 @@ impl Stand {
             headers: Headers::default(),
         };
         let id = EventId(uuid::Uuid::from_u128(u128::from(offset) + 1));
+        let state = StateChange {
+            applied: vec![(TopicName::new("paper.in"), Offset(offset))],
+            ..StateChange::new(Bytes::from_static(b"k"), Some(Bytes::from(offset.to_string())))
+        };
         Settlement {
             outputs: vec![output],
+            states: vec![state],
             marks: vec![Mark { id, expires: Timestamp(i64::MAX) }],
             progress: vec![(TopicName::new("paper.in"), Progress::at(Offset(offset + 1)))],
             ..Settlement::empty(self.owner.clone())
@@ -87,6 +92,13 @@ impl Stand {
 
     fn settle(&self, offset: u64) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         KafkaSettlement(Arc::clone(&self.core)).settle(self.settlement(offset))
+    }
+
+    /// The state as it is on the log.
+    fn state(&self) -> Option<Bytes> {
+        let seat = self.core.owners.seat(&self.owner.group, self.owner.partition).unwrap();
+        let table = seat.life.table();
+        table.states.get(b"k".as_slice()).and_then(|state| state.value.clone())
     }
 
     /// What is to be committed next.
@@ -178,6 +190,31 @@ async fn a_commit_that_fails_brings_back_what_was_written_behind_it_and_no_outpu
         assert_eq!(kind(settled.await), None);
     }
     assert_eq!(stand.ends().await, 4);
+    stand.core.close().await;
+}
+
+/// It stands beside the later one's event: whoever restores it would take that event for done.
+#[tokio::test]
+async fn a_settlement_that_is_tried_again_alone_puts_no_older_state_back() {
+    let Some(stand) = Stand::open().await else { return };
+    let first = stand.settle(0);
+    let commit = stand.next_commit().await;
+    let second = stand.settle(1);
+    let written = async {
+        while stand.state() != Some(Bytes::from_static(b"1")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), written).await.unwrap();
+    answer(commit, Err(NotCommitted::Retry("the broker is away".into())));
+    let retry = Some(SettleErrorKind::Retry);
+    assert_eq!((kind(first.await), kind(second.await)), (retry, retry));
+
+    let first = stand.settle(0);
+    let commit = stand.next_commit().await;
+    assert_eq!((offset_of(&commit), stand.state().as_deref()), (1, Some(b"1".as_slice())));
+    answer(commit, Ok(()));
+    assert_eq!(kind(first.await), None);
     stand.core.close().await;
 }
 
