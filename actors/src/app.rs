@@ -112,6 +112,7 @@ impl App {
         mut self,
         factory: impl Fn(&Settings) -> P + Clone + Send + Sync + 'static,
     ) -> Self {
+        self.loader = self.loader.processor::<P>();
         self.build.push(Box::new(move |program, settings| {
             let (factory, settings) = (factory.clone(), settings.clone());
             program.processor(move || factory(&settings))

@@ -106,6 +106,7 @@ fn runtime_config(settings: &Settings) -> RuntimeConfig {
             base: runtime.restart_base_delay,
             cap: runtime.restart_max_delay,
         },
+        retries: settings.retry.clone(),
         blocked_arbiter_after: Some(runtime.blocked_arbiter_after),
         check_every: settings.health.check_interval,
         ..RuntimeConfig::default()

@@ -135,6 +135,7 @@ impl Runtime {
             cached_keys: config.cached_keys,
             lease: config.lease,
             restarts: config.restarts,
+            retries: Arc::new(config.retries),
             concurrency: config.concurrency,
             handler_times: config.handler_times,
             board: Board::default(),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{ErrorClass, EventType};
+use crate::{
+    ErrorClass, EventType,
+    policy::retry::{Jitter, Multiplier},
+};
 
 /// The declaration of a processor, made by `#[derive(StreamProcessor)]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,15 +96,43 @@ crate::choice! {
     }
 }
 
-/// A deviation from the default retries of one class, or of all that are retried.
+/// A deviation from the retries that a class has otherwise, or from those of all classes that are retried. What is `None` stays
+/// as it is; [`Backoff`](crate::policy::retry::Backoff) says what each field does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryRule {
     /// The class; `None` is every class that is retried at all.
     pub class: Option<ErrorClass>,
     /// How many attempts in all, the first included.
     pub attempts: Option<u32>,
-    /// The first wait and the longest.
-    pub backoff: Option<(Duration, Duration)>,
+    /// The longest first wait.
+    pub base: Option<Duration>,
+    /// The longest wait.
+    pub cap: Option<Duration>,
+    /// By how much the longest wait grows from one attempt to the next.
+    pub multiplier: Option<Multiplier>,
+    /// How a wait is drawn from its range.
+    pub jitter: Option<Jitter>,
+    /// The longest wait that is spent in the lane.
+    pub in_place: Option<Duration>,
+    /// After how many failed attempts every further wait is parked; `u32::MAX` is never.
+    pub park_after: Option<u32>,
+    /// How long after the first failed attempt it is given up on; `Duration::MAX` is never.
+    pub give_up_after: Option<Duration>,
+}
+
+impl RetryRule {
+    /// The rule that changes nothing.
+    pub const UNCHANGED: Self = Self {
+        class: None,
+        attempts: None,
+        base: None,
+        cap: None,
+        multiplier: None,
+        jitter: None,
+        in_place: None,
+        park_after: None,
+        give_up_after: None,
+    };
 }
 
 /// Handling each event id once.

@@ -51,6 +51,7 @@ mod names;
 mod problem;
 mod reading;
 mod redis;
+mod retry;
 mod root;
 mod runtime;
 mod secret;
@@ -82,6 +83,8 @@ pub use section::{Checks, Field, Section, declared};
 pub use trading::{PaperTrading, Zerodha};
 pub use value::{Ranged, Value, text};
 
+use crate::policy::retry::RetryOverrides;
+
 /// All settings of a program, checked. [`Default`] has the shipped defaults.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -105,6 +108,8 @@ pub struct Settings {
     pub kafka_properties: KafkaProperties,
     /// REDIS: where the dedup store for several processes is.
     pub redis: Redis,
+    /// RETRY: how events are tried again, where not as the processors declare it.
+    pub retry: RetryOverrides,
     own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     in_force: Vec<InForce>,
     passed_over: Vec<String>,

@@ -1,15 +1,14 @@
-//! The other policies, each against what it promises: ledger, retries, restart budget, partitioner.
+//! The other policies, each against what it promises: ledger, restart budget, partitioner.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use pandaflow::{
-    ErrorClass, Failure, FailureKind, Partition, RetryRule, partition_of,
+    Partition, partition_of,
     policy::{
         ledger::{Ledger, Outcome},
         restart_budget::{Restart, RestartBudget, RestartLimits},
-        retry::{RetryPolicy, Verdict},
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -70,86 +69,7 @@ proptest! {
     }
 }
 
-fn class() -> impl Strategy<Value = ErrorClass> {
-    select(ErrorClass::ALL.to_vec())
-}
-
-fn duration() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        Just(Duration::ZERO),
-        (0..600_000_u64).prop_map(Duration::from_millis),
-        Just(Duration::MAX),
-        any::<u64>().prop_map(Duration::from_nanos)
-    ]
-}
-
-fn rule() -> impl Strategy<Value = RetryRule> {
-    (option::of(class()), option::of(0..20_u32), option::of((duration(), duration())))
-        .prop_map(|(class, attempts, backoff)| RetryRule { class, attempts, backoff })
-}
-
-fn failure(class: ErrorClass, retry_after: Option<Duration>) -> Failure {
-    Failure { retry_after, ..Failure::new(FailureKind::Error, class, "E", "no".into()) }
-}
-
 proptest! {
-    #[test]
-    fn attempts_end_at_the_limit_and_waits_stay_within_bounds(
-        rules in vec(rule(), 0..5),
-        class in class(),
-        attempt in prop_oneof![1..30_u32, Just(u32::MAX)],
-        retry_after in option::of(duration()),
-        random in prop_oneof![any::<u64>(), Just(0), Just(u64::MAX)],
-    ) {
-        let policy = RetryPolicy::declared(&rules);
-        let backoff = policy.class(class);
-        match policy.after(attempt, &failure(class, retry_after), random) {
-            Verdict::GiveUp => prop_assert!(attempt >= backoff.attempts),
-            Verdict::Retry { wait } => {
-                prop_assert!(attempt < backoff.attempts);
-                let least = retry_after.unwrap_or_default();
-                let doubled = backoff.base.saturating_mul(1 << (attempt - 1).min(31));
-                prop_assert!(wait >= least);
-                prop_assert!(wait <= doubled.min(backoff.cap).max(least));
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_wait_never_shrinks_and_a_larger_draw_never_waits_less(
-        class in class(), attempt in 1..20_u32, one in any::<u64>(), other in any::<u64>(),
-    ) {
-        let policy = RetryPolicy::default();
-        let wait = |attempt, random| match policy.after(attempt, &failure(class, None), random) {
-            Verdict::Retry { wait } => Some(wait),
-            Verdict::GiveUp => None,
-        };
-        if let (Some(early), Some(late)) = (wait(attempt, u64::MAX), wait(attempt + 1, u64::MAX)) {
-            prop_assert!(early <= late);
-        }
-        prop_assert!(wait(attempt, one.min(other)) <= wait(attempt, one.max(other)));
-        prop_assert!(wait(attempt, 0).is_none_or(|wait| wait.is_zero()));
-    }
-
-    #[test]
-    fn a_declared_rule_changes_its_class_and_no_other(rules in vec(rule(), 0..5), class in class()) {
-        let (default, declared) = (RetryPolicy::default().class(class), RetryPolicy::declared(&rules).class(class));
-        let named: Vec<_> = rules.iter().filter(|rule| rule.class == Some(class)).collect();
-        let general = rules.iter().any(|rule| rule.class.is_none());
-        match named.iter().rev().find_map(|rule| rule.attempts) {
-            Some(attempts) => prop_assert_eq!(declared.attempts, attempts),
-            None if !general || default.attempts <= 1 => prop_assert_eq!(declared.attempts, default.attempts),
-            None => {}
-        }
-        match named.iter().rev().find_map(|rule| rule.backoff) {
-            Some(backoff) => prop_assert_eq!((declared.base, declared.cap), backoff),
-            None if !general || default.attempts <= 1 => {
-                prop_assert_eq!((declared.base, declared.cap), (default.base, default.cap));
-            }
-            None => {}
-        }
-    }
-
     #[test]
     fn the_restart_budget_counts_what_lies_in_its_window(
         limits in (0..6_usize, 0..5000_u64, 0..500_u64, 0..5000_u64),

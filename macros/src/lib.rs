@@ -32,6 +32,11 @@ mod values;
 /// | `timeout = "30s"` | how long one attempt may take | `"30s"` |
 /// | `retry(attempts = 5, backoff = "100ms..10s")` | attempts in all, and the first wait and the longest; either may be left out. For every class that is retried at all | those of each class |
 /// | `retry(class = "rate_limit", attempts = 8)` | the same for one class, over the one for all; one for each class | |
+/// | `retry(.., multiplier = 3)` | by how much the longest wait grows from one attempt to the next: 1 to 100, with three decimals at most | 2 |
+/// | `retry(.., jitter = "none")` | how a wait is drawn: `"full"` is evenly from zero to the longest, `"none"` is the longest | `"full"` |
+/// | `retry(.., in_place = "1s")` | the longest wait that is spent in the lane; a longer one parks the key | `"1s"` |
+/// | `retry(.., park_after = 3)` | after so many failed attempts every further wait is parked, from 1 | only long waits are |
+/// | `retry(.., give_up_after = "1h")` | so long after the first failed attempt it is given up on, whatever attempts are left | only attempts count |
 /// | `dedup`, `dedup(ttl = "24h")` | each event id is handled once, and remembered as long | no dedup; `"24h"` |
 /// | `guarantee = "exactly-once"` | how often effects may become real on Kafka: `"at-least-once"` or `"exactly-once"`; elsewhere each becomes real once anyway | `KAFKA__GUARANTEE` |
 /// | `transaction` | handlers call `ctx.transaction()`: the program starts only where settlements are made in a database | it starts anywhere, and the call fails elsewhere |

@@ -26,6 +26,15 @@ impl Mistakes {
         result.map_err(|mistake| self.push(mistake)).ok()
     }
 
+    /// What `check` makes of a value that was given; nothing if none was, or with one mistake more.
+    pub(crate) fn take_some<T, U>(
+        &mut self,
+        given: &Option<T>,
+        check: impl FnOnce(&T) -> syn::Result<U>,
+    ) -> Option<U> {
+        given.as_ref().and_then(|given| self.take(check(given)))
+    }
+
     /// Nothing if all is right; otherwise what makes the compiler show the mistakes.
     pub(crate) fn into_compile_error(self) -> Option<TokenStream> {
         self.0.map(|mistakes| mistakes.into_compile_error())

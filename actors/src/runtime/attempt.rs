@@ -120,8 +120,8 @@ async fn handle<P: StreamProcessor>(
             Duration::ZERO
         });
         let random = spread(env, delivery);
-        match env.policy.after(delivery.failed, &failure, random) {
-            Next::Retry { wait } => {
+        match env.policy.after(delivery.failed, now.since(first_failed), &failure, random) {
+            Next::Retry { wait } | Next::Park { wait } => {
                 note_failed(env, delivery);
                 if broken.is_some() {
                     return How::GivenBack;

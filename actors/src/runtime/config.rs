@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use pandaflow::policy::restart_budget::RestartLimits;
+use pandaflow::policy::{restart_budget::RestartLimits, retry::RetryOverrides};
 
 use super::OnProcessorFailure;
 
@@ -35,6 +35,8 @@ pub struct RuntimeConfig {
     pub lease: Duration,
     /// How often lanes and tasks are restarted before their failure escalates; 10 times in 60 s by default.
     pub restarts: RestartLimits,
+    /// How failed events are tried again, where that is to be otherwise than processors declare it; nowhere by default.
+    pub retries: RetryOverrides,
     /// After how long an arbiter that doesn't turn is reported; 1 s by default, `None` never.
     pub blocked_arbiter_after: Option<Duration>,
     /// How often the transport is asked how far each processor is behind; every second by default.
@@ -56,6 +58,7 @@ impl Default for RuntimeConfig {
             cached_keys: NonZeroUsize::MIN.saturating_add(9_999),
             lease: Duration::from_secs(60),
             restarts: RestartLimits::default(),
+            retries: RetryOverrides::default(),
             blocked_arbiter_after: Some(Duration::from_secs(1)),
             check_every: Duration::from_secs(1),
             handler_times: HandlerTimes::default(),

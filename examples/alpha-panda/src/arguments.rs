@@ -180,7 +180,14 @@ impl Place {
 /// The settings that the program knows.
 #[must_use]
 pub fn loader() -> Loader {
-    Loader::new().section::<settings::PaperTrading>().section::<settings::Zerodha>().brokers(NAMESPACES)
+    Loader::new()
+        .section::<settings::PaperTrading>()
+        .section::<settings::Zerodha>()
+        .brokers(NAMESPACES)
+        .processor::<pipeline::StrategyRunner>()
+        .processor::<pipeline::RiskManager>()
+        .processor::<pipeline::Execution>()
+        .processor::<pipeline::Portfolio>()
 }
 
 /// Where the data lies by the settings.

@@ -9,14 +9,16 @@ use std::{
 
 use super::{
     Api, Database, Dedup, Health, InForce, Kafka, KafkaProperties, Logging, Redis, Root, Runtime, Section,
-    Settings, SettingsErrors, Source, choice::one_of, names::Names, reading::Reading,
+    Settings, SettingsErrors, Source, choice::one_of, names::Names, reading::Reading, retry,
 };
+use crate::StreamProcessor;
 
 /// Reads settings: the framework's sections and those that the program adds.
 #[derive(Debug, Clone)]
 pub struct Loader {
     own: Vec<Own>,
     brokers: Vec<&'static str>,
+    processors: Vec<&'static str>,
 }
 
 /// A section of the program's own.
@@ -37,7 +39,7 @@ impl Loader {
     /// Reads the framework's sections, for the brokers `paper` and `zerodha`.
     #[must_use]
     pub fn new() -> Self {
-        Self { own: Vec::new(), brokers: vec!["paper", "zerodha"] }
+        Self { own: Vec::new(), brokers: vec!["paper", "zerodha"], processors: Vec::new() }
     }
 
     /// Reads `S` as well.
@@ -58,6 +60,17 @@ impl Loader {
     #[must_use]
     pub fn brokers(mut self, brokers: impl IntoIterator<Item = &'static str>) -> Self {
         self.brokers = brokers.into_iter().collect();
+        self
+    }
+
+    /// Reads the settings of RETRY for the processor `P` as well: `RETRY__NAME__CLASS__FIELD`, with its declared name. Those
+    /// of a processor that it is not told of are refused.
+    #[must_use]
+    pub fn processor<P: StreamProcessor>(mut self) -> Self {
+        let name = P::DECLARATION.name;
+        if !self.processors.contains(&name) {
+            self.processors.push(name);
+        }
         self
     }
 
@@ -86,6 +99,7 @@ impl Loader {
             kafka: reading.section(),
             kafka_properties: reading.section(),
             redis: reading.section(),
+            retry: retry::read(&mut reading, &self.processors),
             own: HashMap::new(),
             in_force: Vec::new(),
             passed_over: reading.passed_over(),
@@ -114,6 +128,7 @@ impl Loader {
             names_of::<Kafka>(),
             names_of::<KafkaProperties>(),
             names_of::<Redis>(),
+            retry::names(&self.processors),
         ];
         names.extend(self.own.iter().map(|own| (own.names)()));
         names

@@ -1,6 +1,9 @@
 //! Which names are settings, which are nobody's, and which are a setting misspelt.
 
-use super::section::{Field, variable};
+use super::{
+    retry,
+    section::{Field, variable},
+};
 
 /// The variables of one section.
 #[derive(Debug, Clone)]
@@ -11,7 +14,11 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(section: &'static str, fields: &[Field]) -> Self {
-        let variables = fields.iter().map(|f| variable(section, f.name)).collect();
+        Self::of_variables(section, fields.iter().map(|f| variable(section, f.name)).collect())
+    }
+
+    /// A section whose variables have more in their names than a field.
+    pub(super) fn of_variables(section: &'static str, variables: Vec<String>) -> Self {
         Self { section, variables }
     }
 
@@ -46,7 +53,10 @@ pub(super) fn meaning(name: &str, sections: &[Names]) -> Meaning {
         .flat_map(|s| &s.variables)
         .collect();
     if !known.is_empty() {
-        return Meaning::Misspelt(unknown_field(name, prefix, &known));
+        return Meaning::Misspelt(match prefix {
+            retry::NAME => retry::unknown(name, &known),
+            _ => unknown_field(name, prefix, &known),
+        });
     }
     let similar = sections.iter().filter(|s| is_similar(prefix, s.root()));
     let variables = similar.flat_map(|s| &s.variables);

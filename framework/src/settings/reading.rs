@@ -97,16 +97,30 @@ impl Reading {
     /// Reads one section; a value that can't be used is a problem, and its default stands in for it until
     /// [`finish`](Self::finish) gives the problems out.
     pub(super) fn section<S: Section>(&mut self) -> S {
+        let section = self.read_at(S::NAME);
+        self.show(&section, S::NAME, |source| S::PRINTS_DEFAULTS || source != Source::Default);
+        section
+    }
+
+    /// Reads a section that is there many times, each time with something else before the names of its fields. Only
+    /// what was set is shown.
+    pub(super) fn section_at<S: Section>(&mut self, prefix: &str) -> S {
+        let section = self.read_at(prefix);
+        self.show(&section, prefix, |source| source != Source::Default);
+        section
+    }
+
+    fn read_at<S: Section>(&mut self, prefix: &str) -> S {
         let fields = S::fields();
         let mut good = Vec::new();
         let mut bad = Vec::new();
         for field in &fields {
-            let name = variable(S::NAME, field.name);
+            let name = variable(prefix, field.name);
             let Some(given) = self.given.get(&name) else {
                 continue;
             };
             let one = (name.clone(), given.text.clone());
-            match read::<S>([one.clone()]) {
+            match read::<S>(prefix, [one.clone()]) {
                 Ok(_) => good.push(one),
                 Err(why) => {
                     let reason = format!("{why}; write {}", field.expected);
@@ -115,28 +129,38 @@ impl Reading {
                 }
             }
         }
-        let section = read::<S>(good).unwrap_or_else(|why| {
-            self.problems.push(Problem::new(S::NAME, why));
+        let section = read::<S>(prefix, good).unwrap_or_else(|why| {
+            self.problems.push(Problem::new(prefix, why));
             S::default()
         });
-        self.check(&section, &fields, &bad);
-        self.show(&section, &fields);
+        self.check(&section, prefix, &fields, &bad);
         section
     }
 
-    fn check<S: Section>(&mut self, section: &S, fields: &[Field], bad: &[&str]) {
+    fn check<S: Section>(&mut self, section: &S, prefix: &str, fields: &[Field], bad: &[&str]) {
         let mut checks = Checks::default();
         section.check(&mut checks);
         for (name, reason) in checks.into_refused() {
             if !bad.contains(&name) {
-                self.refuse::<S>(section, fields, name, &reason);
+                self.refuse_at(section, prefix, fields, name, &reason);
             }
         }
     }
 
     /// Refuses a value that was read well.
     pub(super) fn refuse<S: Section>(&mut self, section: &S, fields: &[Field], name: &str, reason: &str) {
-        let full = variable(S::NAME, name);
+        self.refuse_at(section, S::NAME, fields, name, reason);
+    }
+
+    fn refuse_at<S: Section>(
+        &mut self,
+        section: &S,
+        prefix: &str,
+        fields: &[Field],
+        name: &str,
+        reason: &str,
+    ) {
+        let full = variable(prefix, name);
         let field = fields.iter().find(|f| f.name == name);
         let problem = match (self.given.get(&full), field) {
             (Some(given), Some(field)) => problem(full, given, field, reason),
@@ -145,12 +169,12 @@ impl Reading {
         self.problems.push(problem);
     }
 
-    fn show<S: Section>(&mut self, section: &S, fields: &[Field]) {
+    fn show<S: Section>(&mut self, section: &S, prefix: &str, is_shown: impl Fn(Source) -> bool) {
         let values = values(section);
-        for field in fields {
-            let variable = variable(S::NAME, field.name);
+        for field in S::fields() {
+            let variable = variable(prefix, field.name);
             let source = self.given.get(&variable).map_or(Source::Default, |given| given.source);
-            if source == Source::Default && !S::PRINTS_DEFAULTS {
+            if !is_shown(source) {
                 continue;
             }
             self.in_force.push(InForce { value: shown(&values, field.name), variable, source });
@@ -164,11 +188,14 @@ impl Reading {
 }
 
 /// Reads a section out of variables that are all its own.
-fn read<S: Section>(variables: impl IntoIterator<Item = (String, String)>) -> Result<S, String> {
-    let read = if S::NAME.is_empty() {
+fn read<S: Section>(
+    prefix: &str,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<S, String> {
+    let read = if prefix.is_empty() {
         envy::from_iter(variables)
     } else {
-        envy::prefixed(format!("{}__", S::NAME)).from_iter(variables)
+        envy::prefixed(format!("{prefix}__")).from_iter(variables)
     };
     read.map_err(|e| {
         // envy quotes the value behind what is wrong with a number or a bool; it may be a secret.

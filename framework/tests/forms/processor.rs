@@ -5,6 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use pandaflow::{
     Context, Declaration, Dedup, ErrorClass, Event, EventId, FailureKind, Guarantee, Handle, Input, Order,
     Output, Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
+    policy::retry::{Jitter, Multiplier},
 };
 use serde::{Deserialize, Serialize};
 
@@ -86,9 +87,9 @@ struct Seen<T> {
     timeout = "1500ms",
     retry(attempts = 5, backoff = "100ms..10s"),
     retry(class = "transient", attempts = 1),
-    retry(class = "infrastructure", backoff = "1m..1h"),
+    retry(class = "infrastructure", backoff = "1m..1h", multiplier = 1.5, jitter = "none", in_place = "250ms"),
     retry(class = "rate_limit", attempts = 8, backoff = "5s..5m"),
-    retry(class = "business", attempts = 2),
+    retry(class = "business", park_after = 3, give_up_after = "1h"),
     retry(class = "authentication", attempts = 2),
     retry(class = "poison", attempts = 2),
     dedup(ttl = "2d"),
@@ -117,7 +118,10 @@ impl Handle<Ping> for All {
 
 #[test]
 fn every_option_is_declared_as_it_is_written() {
-    let rule = |class, attempts, backoff| RetryRule { class, attempts, backoff };
+    let rule = |class, attempts, backoff: Option<_>| {
+        let (base, cap) = backoff.unzip();
+        RetryRule { class, attempts, base, cap, ..RetryRule::UNCHANGED }
+    };
     let (ms, s) = (Duration::from_millis, Duration::from_secs);
     let declared = All::DECLARATION;
     assert_eq!(declared.tables.len(), 2);
@@ -129,9 +133,18 @@ fn every_option_is_declared_as_it_is_written() {
     let rules = [
         rule(None, Some(5), Some((ms(100), s(10)))),
         rule(Some(ErrorClass::Transient), Some(1), None),
-        rule(Some(ErrorClass::Infrastructure), None, Some((s(60), s(3600)))),
+        RetryRule {
+            multiplier: Some(Multiplier::of_thousandths(1_500)),
+            jitter: Some(Jitter::None),
+            in_place: Some(ms(250)),
+            ..rule(Some(ErrorClass::Infrastructure), None, Some((s(60), s(3600))))
+        },
         rule(Some(ErrorClass::RateLimit), Some(8), Some((s(5), s(300)))),
-        rule(Some(ErrorClass::Business), Some(2), None),
+        RetryRule {
+            park_after: Some(3),
+            give_up_after: Some(s(3600)),
+            ..rule(Some(ErrorClass::Business), None, None)
+        },
         rule(Some(ErrorClass::Authentication), Some(2), None),
         rule(Some(ErrorClass::Poison), Some(2), None),
     ];

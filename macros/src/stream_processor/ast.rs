@@ -1,6 +1,6 @@
 //! What was written in `#[processor(..)]`, unchecked.
 
-use syn::{Ident, LitInt, LitStr, Type};
+use syn::{Ident, Lit, LitInt, LitStr, Type};
 
 /// All options.
 #[derive(Debug, Default)]
@@ -53,6 +53,12 @@ pub(crate) struct Retry {
     pub(crate) class: Option<LitStr>,
     pub(crate) attempts: Option<LitInt>,
     pub(crate) backoff: Option<LitStr>,
+    /// A number, whole or not.
+    pub(crate) multiplier: Option<Lit>,
+    pub(crate) jitter: Option<LitStr>,
+    pub(crate) in_place: Option<LitStr>,
+    pub(crate) park_after: Option<LitInt>,
+    pub(crate) give_up_after: Option<LitStr>,
     pub(crate) given: Vec<&'static str>,
 }
 

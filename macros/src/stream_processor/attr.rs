@@ -25,6 +25,8 @@ const OPTIONS: &[&str] = &[
     "guarantee",
     "transaction",
 ];
+const RETRY_OPTIONS: &[&str] =
+    &["class", "attempts", "backoff", "multiplier", "jitter", "in_place", "park_after", "give_up_after"];
 
 /// Reads all `#[processor(..)]` of a struct.
 pub(super) fn read(input: &DeriveInput, mistakes: &mut Mistakes) -> Written {
@@ -98,14 +100,31 @@ fn format(key: &Key, input: ParseStream<'_>) -> Result<Format> {
 
 fn retry(key: &Key, input: ParseStream<'_>, mistakes: &mut Mistakes) -> Result<Retry> {
     let list = values::list(key, input, "retry(attempts = 5, backoff = \"100ms..10s\")")?;
-    let mut retry =
-        Retry { keyword: key.token.clone(), class: None, attempts: None, backoff: None, given: Vec::new() };
-    Options::new("retry", &["class", "attempts", "backoff"]).read(&list, mistakes, |key, input, _| {
+    let mut retry = Retry {
+        keyword: key.token.clone(),
+        class: None,
+        attempts: None,
+        backoff: None,
+        multiplier: None,
+        jitter: None,
+        in_place: None,
+        park_after: None,
+        give_up_after: None,
+        given: Vec::new(),
+    };
+    Options::new("retry", RETRY_OPTIONS).read(&list, mistakes, |key, input, _| {
         retry.given.push(key.name);
         match key.name {
             "class" => retry.class = Some(values::string(key, input, "class = \"rate_limit\"")?),
             "attempts" => retry.attempts = Some(values::integer(key, input, "attempts = 5")?),
-            _ => retry.backoff = Some(values::string(key, input, "backoff = \"100ms..10s\"")?),
+            "backoff" => retry.backoff = Some(values::string(key, input, "backoff = \"100ms..10s\"")?),
+            "multiplier" => {
+                retry.multiplier = Some(values::value(key, input, "a number", "multiplier = 2")?);
+            }
+            "jitter" => retry.jitter = Some(values::string(key, input, "jitter = \"none\"")?),
+            "in_place" => retry.in_place = Some(values::string(key, input, "in_place = \"1s\"")?),
+            "park_after" => retry.park_after = Some(values::integer(key, input, "park_after = 3")?),
+            _ => retry.give_up_after = Some(values::string(key, input, "give_up_after = \"1h\"")?),
         }
         Ok(())
     });

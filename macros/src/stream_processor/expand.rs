@@ -1,5 +1,7 @@
 //! Writes the implementations.
 
+use std::time::Duration;
+
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Type, spanned::Spanned};
@@ -134,16 +136,38 @@ fn event_type(event: &Type) -> TokenStream {
 }
 
 fn retry(rule: &Retry) -> TokenStream {
+    let number = |number: Option<u32>| {
+        option(number.map(|number| {
+            let number = Literal::u32_unsuffixed(number);
+            quote!(#number)
+        }))
+    };
+    let time = |time: Option<Duration>| option(time.map(duration::expression));
     let class = option(rule.class.map(|class| class.expression()));
-    let attempts = option(rule.attempts.map(|attempts| {
-        let attempts = Literal::u32_unsuffixed(attempts);
-        quote!(#attempts)
+    let (attempts, park_after) = (number(rule.attempts), number(rule.park_after));
+    let (base, cap) = (time(rule.backoff.map(|(base, _)| base)), time(rule.backoff.map(|(_, cap)| cap)));
+    let (in_place, give_up_after) = (time(rule.in_place), time(rule.give_up_after));
+    let multiplier = option(rule.multiplier.map(|thousandths| {
+        let thousandths = Literal::u32_unsuffixed(thousandths);
+        quote!(::pandaflow::policy::retry::Multiplier::of_thousandths(#thousandths))
     }));
-    let backoff = option(rule.backoff.map(|(base, cap)| {
-        let (base, cap) = (duration::expression(base), duration::expression(cap));
-        quote!((#base, #cap))
+    let jitter = option(rule.jitter.map(|jitter| {
+        let jitter = format_ident!("{jitter}");
+        quote!(::pandaflow::policy::retry::Jitter::#jitter)
     }));
-    quote!(::pandaflow::RetryRule { class: #class, attempts: #attempts, backoff: #backoff })
+    quote! {
+        ::pandaflow::RetryRule {
+            class: #class,
+            attempts: #attempts,
+            base: #base,
+            cap: #cap,
+            multiplier: #multiplier,
+            jitter: #jitter,
+            in_place: #in_place,
+            park_after: #park_after,
+            give_up_after: #give_up_after,
+        }
+    }
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {

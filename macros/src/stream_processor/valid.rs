@@ -35,6 +35,13 @@ pub(super) struct Retry {
     pub(super) class: Option<Class>,
     pub(super) attempts: Option<u32>,
     pub(super) backoff: Option<(Duration, Duration)>,
+    /// In thousandths.
+    pub(super) multiplier: Option<u32>,
+    /// The variant.
+    pub(super) jitter: Option<&'static str>,
+    pub(super) in_place: Option<Duration>,
+    pub(super) park_after: Option<u32>,
+    pub(super) give_up_after: Option<Duration>,
 }
 
 /// The plan; nothing where a mistake leaves a hole in it.

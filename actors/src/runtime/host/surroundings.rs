@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use pandaflow::{Clock, policy::restart_budget::RestartLimits, ports::Transport};
+use pandaflow::{
+    Clock,
+    policy::{restart_budget::RestartLimits, retry::RetryOverrides},
+    ports::Transport,
+};
 use slog::Logger;
 
 use crate::{
@@ -26,6 +30,8 @@ pub(crate) struct Surroundings {
     pub(crate) cached_keys: NonZeroUsize,
     pub(crate) lease: Duration,
     pub(crate) restarts: RestartLimits,
+    /// Retries otherwise than processors declare them.
+    pub(crate) retries: Arc<RetryOverrides>,
     /// Attempts of each processor at once, in place of what it declares.
     pub(crate) concurrency: Option<NonZeroUsize>,
     pub(crate) handler_times: HandlerTimes,

@@ -82,7 +82,7 @@ impl<P: StreamProcessor> TaskSeed<P> {
             scope: Rc::new(scope),
             owner: acquired.owner,
             factory: self.factory,
-            policy: RetryPolicy::declared(declaration.retries),
+            policy: self.around.retries.apply(declaration.name, RetryPolicy::declared(declaration.retries)),
             permits: Permits::new(self.permits),
             states: self.around.transport.states(),
             settlement: Arc::clone(&settlement),
