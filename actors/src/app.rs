@@ -289,3 +289,6 @@ async fn wait(process: &Process, signals: &Signals, until_idle: bool) -> ExitCod
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,8 @@ pub struct Settings {
     pub kafka_properties: KafkaProperties,
     /// REDIS: where the dedup store for several processes is.
     pub redis: Redis,
-    /// RETRY: how events are tried again, where not as the processors declare it.
+    /// RETRY: how events are tried again, where not as the processors declare it. `RETRY__CLASS__FIELD` holds for all of them,
+    /// `RETRY__PROCESSOR__CLASS__FIELD` for one.
     pub retry: RetryOverrides,
     own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     in_force: Vec<InForce>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pandaflow::policy::ledger::Ledger;
+use pandaflow::{policy::ledger::Ledger, settings::Loader};
 use pandaflow_actors::RuntimeConfig;
 use proptest::{collection::vec, prelude::*};
 
@@ -137,4 +137,40 @@ async fn a_duplicate_right_behind_its_event_holds_up_its_key_for_no_lease() {
     kit.advance(std::time::Duration::from_secs(1)).await;
     assert_eq!(done(&kit, "ada"), [0, 1]);
     assert_eq!(kit.ledger::<Worker>().duplicate, 1);
+}
+
+/// The attempts at an event that always fails, where the settings are these.
+fn attempts_by(settings: &[(&str, &str)]) -> u32 {
+    let settings = Loader::new().processor::<Worker>().load(settings.iter().copied(), "").unwrap();
+    let config = RuntimeConfig { retries: settings.retry, ..RuntimeConfig::default() };
+    on_its_own_clock(async {
+        let (mut kit, _) = start_with(config, |services| services).await;
+        kit.send("jobs", Job::new("ada", 0, &[Then::Fail; 20]));
+        kit.run_until_idle().await;
+        let letters = kit.dead_letters();
+        assert_eq!(letters.len(), 1);
+        letters[0].attempts
+    })
+}
+
+#[test]
+fn settings_win_over_the_attempts_that_are_declared() {
+    assert_eq!(attempts_by(&[]), ATTEMPTS);
+    assert_eq!(attempts_by(&[("RETRY__TRANSIENT__ATTEMPTS", "2")]), 2);
+    assert_eq!(attempts_by(&[("RETRY__BUSINESS__ATTEMPTS", "2")]), ATTEMPTS, "another class");
+    let both = [("RETRY__TRANSIENT__ATTEMPTS", "2"), ("RETRY__WORKER__TRANSIENT__ATTEMPTS", "7")];
+    assert_eq!(attempts_by(&both), 7);
+}
+
+#[test]
+fn an_event_is_given_up_on_when_its_time_would_be_over_at_the_next_attempt() {
+    let settings = [
+        ("RETRY__TRANSIENT__ATTEMPTS", "20"),
+        ("RETRY__TRANSIENT__BASE", "10s"),
+        ("RETRY__TRANSIENT__MULTIPLIER", "1"),
+        ("RETRY__TRANSIENT__JITTER", "none"),
+        ("RETRY__TRANSIENT__GIVE_UP_AFTER", "30s"),
+    ];
+    // At 0, 10 and 20 seconds; the next would be at 30.
+    assert_eq!(attempts_by(&settings), 3);
 }

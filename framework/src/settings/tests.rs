@@ -308,6 +308,7 @@ proptest! {
             any::<String>(),
             proptest::sample::select(Settings::default().in_force().iter().map(|one| one.variable.clone()).collect::<Vec<_>>()),
             "[A-Z_]{0,20}__[A-Z_]{0,20}",
+            "RETRY__([A-Z_]{0,9}__)?(TRANSIENT|[A-Zé_]{0,9})__(GIVE_UP_AFTER|MULTIPLIER|[A-Zé_]{0,9})",
         ],
         value in prop_oneof![any::<String>(), "[0-9]{0,25}[a-zA-Z,=:.@?/]{0,9}", "-?[0-9a-z,.=]{0,30}"],
         dotenv in any::<String>(),
