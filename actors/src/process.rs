@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use pandaflow::{
     Clock, SystemClock,
-    policy::restart_budget::RestartLimits,
+    policy::{parking::ParkingLimits, restart_budget::RestartLimits},
     ports::Transport,
     settings::{Settings, WhenStoreIsDown},
 };
@@ -98,6 +98,11 @@ fn runtime_config(settings: &Settings) -> RuntimeConfig {
         in_flight_events: runtime.max_in_flight_events,
         in_flight_bytes: runtime.max_in_flight_bytes.bytes(),
         settle_events: runtime.settle_max_events,
+        parking: ParkingLimits {
+            keys: runtime.max_parked_keys,
+            events: runtime.max_parked_events,
+            bytes: runtime.max_parked_bytes.bytes(),
+        },
         cached_keys: runtime.state_cache_keys.try_into().unwrap_or(std::num::NonZeroUsize::MIN),
         lease: settings.dedup.lease,
         restarts: RestartLimits {

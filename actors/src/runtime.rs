@@ -131,6 +131,7 @@ impl Runtime {
                 events: config.in_flight_events,
                 bytes: config.in_flight_bytes,
                 settle_events: config.settle_events,
+                parking: config.parking,
             },
             cached_keys: config.cached_keys,
             lease: config.lease,
@@ -196,7 +197,7 @@ impl Runtime {
         self.plan.processors.iter().map(|processor| processor.group.clone()).collect()
     }
 
-    /// Whether every event that lies in the log has been settled by every processor that reads it.
+    /// Whether every event that lies in the log has been settled by every processor that reads it, and none is parked.
     ///
     /// # Errors
     /// The transport can't tell.
@@ -204,7 +205,11 @@ impl Runtime {
         let lags = self.lag().await?;
         // A transport of several processes asks group after group: what one had settled when it was asked, another may have
         // put before it since. If nothing has moved between two rounds, there was an instant at which all was settled.
-        Ok(self.has_settled_all(&lags) && self.lag().await? == lags)
+        if !self.has_settled_all(&lags) || self.lag().await? != lags {
+            return Ok(false);
+        }
+        let ledgers = self.transport.ledgers(self.groups()).await?;
+        Ok(ledgers.iter().all(|(_, ledger)| ledger.parked == 0))
     }
 
     /// Whether by this lag every processor has settled all that it reads. One whose group has not joined yet has no lag to

@@ -1,6 +1,8 @@
 //! Deciding, apart from doing: pure types without clock or I/O, held by property tests.
 
 pub mod ledger;
+pub mod outage;
+pub mod parking;
 pub mod restart_budget;
 pub mod retry;
 pub mod topic_plan;

@@ -5,6 +5,7 @@
 
 mod dead_letters;
 mod dedup;
+mod parking;
 mod settlement;
 mod source;
 mod states;
@@ -13,6 +14,7 @@ mod transactions;
 
 pub use dead_letters::{DeadLetterFilter, DeadLetterId, DeadLetterStore, Filing, StoredDeadLetter};
 pub use dedup::{Claim, DedupStore, Standing, Verdict};
+pub use parking::{ParkChange, ParkedEvent};
 pub use settlement::{
     Acquired, Applied, AttemptChange, FailedAttempts, Mark, Owner, SettleError, SettleErrorKind, Settlement,
     SettlementStore, StateChange, Unsettled,

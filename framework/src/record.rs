@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::{
-    EventId, EventMeta, Headers, Offset, Partition, Payload, Position, Timestamp, TopicName,
+    EventId, EventMeta, Header, Headers, Offset, Partition, Payload, Position, Timestamp, TopicName,
     codec::{Encode, EncodeError, EnvelopeFormat},
 };
 
@@ -34,6 +34,22 @@ impl Record {
     #[must_use]
     pub fn position(&self) -> Position {
         Position { topic: self.topic.clone(), partition: self.partition, offset: self.offset }
+    }
+
+    /// A copy of its own, which keeps no memory of the batch that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let copy = |bytes: &Option<Bytes>| bytes.as_deref().map(Bytes::copy_from_slice);
+        let header = |header: &Header| Header {
+            name: Bytes::copy_from_slice(&header.name),
+            value: copy(&header.value),
+        };
+        Self {
+            key: copy(&self.key),
+            value: copy(&self.value),
+            headers: Headers::new(self.headers.as_slice().iter().map(header).collect()),
+            ..self.clone()
+        }
     }
 
     /// The bytes that this record holds against a budget: key, value and headers.

@@ -60,10 +60,12 @@ pub struct TaskProgress {
     pub task: TaskKey,
     /// Events that are not settled yet, those in flight included.
     pub lag: u64,
-    /// Events settled so far; it only rises.
+    /// Events settled so far, those that were parked once more when they have ended; it only rises.
     pub settled: u64,
     /// Events taken in and not settled.
     pub in_flight: u64,
+    /// Events that are parked.
+    pub parked: u64,
     /// What the whole task waits for on purpose, such as the dedup store or the next attempt. It doesn't count as
     /// standing still then, and the process is not ready.
     pub waits_for: Option<String>,

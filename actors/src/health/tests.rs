@@ -20,7 +20,7 @@ fn task() -> TaskKey {
 }
 
 fn progress(settled: u64) -> TaskProgress {
-    TaskProgress { task: task(), lag: 5, settled, in_flight: 1, waits_for: None }
+    TaskProgress { task: task(), lag: 5, settled, in_flight: 1, parked: 0, waits_for: None }
 }
 
 async fn read(health: &HealthHandle) -> HealthReport {

@@ -58,7 +58,14 @@ impl Live {
     pub(super) fn render(&self, text: &mut String) {
         let mut tasks: Vec<_> = self.gauges.iter().collect();
         tasks.sort_by_key(|(task, _)| *task);
-        for metric in [Metric::InFlight, Metric::Lag, Metric::MailboxDepth, Metric::CachedKeys] {
+        for metric in [
+            Metric::InFlight,
+            Metric::Lag,
+            Metric::MailboxDepth,
+            Metric::CachedKeys,
+            Metric::ParkedKeys,
+            Metric::ParkedEvents,
+        ] {
             head(text, metric);
             for (task, gauges) in &tasks {
                 let partition = task.partition.to_string();
@@ -116,6 +123,8 @@ fn value(metric: Metric, gauges: &Gauges) -> u64 {
         Metric::Lag => gauges.lag,
         Metric::MailboxDepth => gauges.mailbox_depth,
         Metric::CachedKeys => gauges.cached_keys,
+        Metric::ParkedKeys => gauges.parked_keys,
+        Metric::ParkedEvents => gauges.parked_events,
         _ => gauges.in_flight,
     }
 }

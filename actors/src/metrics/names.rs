@@ -35,6 +35,8 @@ pub enum Metric {
     Lag,
     MailboxDepth,
     CachedKeys,
+    ParkedKeys,
+    ParkedEvents,
     OutboxRows,
     Processing,
     Settle,
@@ -54,9 +56,9 @@ const TASK: &[&str] = &["processor", "namespace", "partition"];
 
 /// In the order of the enum.
 #[rustfmt::skip]
-const TABLE: [Row; 29] = [
+const TABLE: [Row; 31] = [
     Row(Metric::Consumed, "pandaflow_consumed_total", Kind::Counter, PROCESSOR, "Events taken in."),
-    Row(Metric::Events, "pandaflow_events_total", Kind::Counter, &["processor", "namespace", "outcome"], "Events that ended, by how: succeeded, filtered, duplicate, dead_lettered, parked."),
+    Row(Metric::Events, "pandaflow_events_total", Kind::Counter, &["processor", "namespace", "outcome"], "Events that ended, by how: succeeded, filtered, duplicate, dead_lettered; and parked, each time that happened, to end later."),
     Row(Metric::Emitted, "pandaflow_emitted_total", Kind::Counter, PROCESSOR, "Events emitted and settled."),
     Row(Metric::Retries, "pandaflow_retries_total", Kind::Counter, PROCESSOR, "Attempts after the first of an event."),
     Row(Metric::Failures, "pandaflow_failures_total", Kind::Counter, &["processor", "namespace", "class"], "Failed attempts by error class."),
@@ -74,6 +76,8 @@ const TABLE: [Row; 29] = [
     Row(Metric::Lag, "pandaflow_lag", Kind::Gauge, TASK, "Events not settled."),
     Row(Metric::MailboxDepth, "pandaflow_mailbox_depth", Kind::Gauge, TASK, "Messages that wait for the task."),
     Row(Metric::CachedKeys, "pandaflow_cached_keys", Kind::Gauge, TASK, "Keys whose state is in memory."),
+    Row(Metric::ParkedKeys, "pandaflow_parked_keys", Kind::Gauge, TASK, "Keys that are parked."),
+    Row(Metric::ParkedEvents, "pandaflow_parked_events", Kind::Gauge, TASK, "Events that are parked."),
     Row(Metric::OutboxRows, "pandaflow_outbox_rows", Kind::Gauge, &[], "Records that are settled and wait to be published, of all processes."),
     Row(Metric::Processing, "pandaflow_processing_seconds", Kind::Histogram, &["processor", "namespace", "event_type"], "How long attempts took."),
     Row(Metric::Settle, "pandaflow_settle_seconds", Kind::Histogram, PROCESSOR, "How long settlements took, from staged to confirmed."),

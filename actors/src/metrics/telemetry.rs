@@ -12,7 +12,7 @@ use crate::health::TaskKey;
 pub struct Telemetry {
     /// The task.
     pub task: TaskKey,
-    /// Events taken in and ended since.
+    /// Events taken in and ended since; of those that were parked, `parked` says how often that happened.
     pub ledger: Ledger,
     /// Attempts after the first of an event.
     pub retries: u64,
@@ -73,6 +73,10 @@ pub struct Gauges {
     pub mailbox_depth: u64,
     /// Keys whose state is in memory.
     pub cached_keys: u64,
+    /// Keys that are parked.
+    pub parked_keys: u64,
+    /// Events that are parked.
+    pub parked_events: u64,
 }
 
 impl Telemetry {

@@ -20,7 +20,13 @@ impl AppliedEvents {
         self.0.is_empty()
     }
 
-    /// Whether a record's event has gone in. The events of a key come in order: behind the last one nothing is
+    /// Whether a record's event has gone in.
+    pub(crate) fn knows(&self, input: usize, record: &Record) -> bool {
+        let place = (input, record.key.clone().unwrap_or_default());
+        self.0.get(&place).is_some_and(|last| record.offset <= *last)
+    }
+
+    /// As [`AppliedEvents::knows`], of an event that comes from the log. The events of a key come in order: behind the last one nothing is
     /// remembered of it.
     pub(crate) fn contains(&mut self, input: usize, record: &Record) -> bool {
         let place = (input, record.key.clone().unwrap_or_default());

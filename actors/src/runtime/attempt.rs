@@ -8,7 +8,7 @@ use std::{
 };
 
 use pandaflow::{
-    Context, DeadLetter, Effects, EventId, Failure, Origin, Record, StreamProcessor, Tries,
+    Context, DeadLetter, Effects, EventId, Failure, Origin, Record, StreamProcessor, Timestamp, Tries,
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, FailedAttempts, Filing, Verdict},
 };
@@ -54,6 +54,8 @@ pub(crate) enum How<S> {
     Duplicate,
     /// Given up on; the letter is confirmed or goes with the settlement.
     DeadLettered(Filing),
+    /// Failed, and to be tried again at this time, with its key out of the way until then.
+    Parked(Timestamp),
     /// Not handled, since the task drains or fails: it comes again in the next life.
     GivenBack,
 }
@@ -119,9 +121,11 @@ async fn handle<P: StreamProcessor>(
             *broken = Some(reason);
             Duration::ZERO
         });
+        env.outage.borrow_mut().failed(delivery.failed, failure.class, env.started.elapsed());
         let random = spread(env, delivery);
-        match env.policy.after(delivery.failed, now.since(first_failed), &failure, random) {
-            Next::Retry { wait } | Next::Park { wait } => {
+        let next = env.policy.after(delivery.failed, now.since(first_failed), &failure, random);
+        match in_place_or_parked(env, delivery, next) {
+            Next::Retry { wait } => {
                 note_failed(env, delivery);
                 if broken.is_some() {
                     return How::GivenBack;
@@ -133,6 +137,13 @@ async fn handle<P: StreamProcessor>(
                     return How::GivenBack;
                 }
             }
+            Next::Park { wait } => {
+                env.telemetry.borrow_mut().batch.retries += 1;
+                slog::debug!(log, "attempt failed: parked"; "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
+                // The lane has its wait, too; if the task drains, the next one has a new struct anyway.
+                let _ = Box::pin(env.wait(rebuild)).await;
+                return How::Parked(now.after(wait));
+            }
             Next::GiveUp => {
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
                 return match Box::pin(file(env, &log, delivery, failure, tries)).await {
@@ -143,6 +154,16 @@ async fn handle<P: StreamProcessor>(
                 };
             }
         }
+    }
+}
+
+/// Where the policy's wait is spent. An event that was parked is parked again, so that the count of its attempts is kept with it;
+/// a whole partition is never parked, and in an outage nothing is, since it would all be.
+fn in_place_or_parked<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery, next: Next) -> Next {
+    match next {
+        Next::Retry { wait } if delivery.is_released() => Next::Park { wait },
+        Next::Park { wait } if !delivery.is_released() && !env.may_park() => Next::Retry { wait },
+        next => next,
     }
 }
 
@@ -197,7 +218,10 @@ async fn attempt<P: StreamProcessor>(
             *processor = Some(own);
             match result {
                 Ok(()) => match ctx.finish().and_then(|effects| writable(env, delivery, effects)) {
-                    Ok(effects) => return Ok(effects),
+                    Ok(effects) => {
+                        env.outage.borrow_mut().succeeded(delivery.failed + 1, || env.started.elapsed());
+                        return Ok(effects);
+                    }
                     Err(failure) => failure,
                 },
                 Err(failure) => failure,

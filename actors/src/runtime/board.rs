@@ -15,6 +15,7 @@ use crate::health::{TaskKey, TaskProgress};
 pub(crate) struct TaskEntry {
     settled: AtomicU64,
     in_flight: AtomicU64,
+    parked: AtomicU64,
     /// Written by the monitor, read by the task for its metrics.
     lag: AtomicU64,
     waits_for: Mutex<Option<String>>,
@@ -22,9 +23,10 @@ pub(crate) struct TaskEntry {
 
 impl TaskEntry {
     /// Notes how far the task is.
-    pub(crate) fn note(&self, settled: u64, in_flight: u64) {
+    pub(crate) fn note(&self, settled: u64, in_flight: u64, parked: u64) {
         self.settled.store(settled, Ordering::Relaxed);
         self.in_flight.store(in_flight, Ordering::Relaxed);
+        self.parked.store(parked, Ordering::Relaxed);
     }
 
     /// How far the task is behind, as the monitor saw it last.
@@ -38,6 +40,7 @@ impl TaskEntry {
             lag: self.lag(),
             settled: self.settled.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
+            parked: self.parked.load(Ordering::Relaxed),
             waits_for: lock(&self.waits_for).clone(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use pandaflow::policy::{restart_budget::RestartLimits, retry::RetryOverrides};
+use pandaflow::policy::{parking::ParkingLimits, restart_budget::RestartLimits, retry::RetryOverrides};
 
 use super::OnProcessorFailure;
 
@@ -29,6 +29,8 @@ pub struct RuntimeConfig {
     pub in_flight_bytes: usize,
     /// Events in one settlement at most, while more are ready; 1,000 by default.
     pub settle_events: usize,
+    /// What one task may have parked; at a limit its partition takes nothing in.
+    pub parking: ParkingLimits,
     /// Keys of one task whose state is kept in memory; 10,000 by default.
     pub cached_keys: NonZeroUsize,
     /// How long a dedup claim holds; 60 s by default.
@@ -55,6 +57,7 @@ impl Default for RuntimeConfig {
             in_flight_events: 8_192,
             in_flight_bytes: 8 << 20,
             settle_events: 1_000,
+            parking: ParkingLimits::default(),
             cached_keys: NonZeroUsize::MIN.saturating_add(9_999),
             lease: Duration::from_secs(60),
             restarts: RestartLimits::default(),

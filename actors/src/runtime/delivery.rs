@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use bytes::Bytes;
 use pandaflow::{EventId, Record, Timestamp, policy::watermark::Ticket, ports::Verdict};
 
 use super::lanes::LaneNo;
@@ -25,8 +26,8 @@ pub(crate) struct Delivered {
     pub(crate) record: Record,
     /// The index of its input in the declaration.
     pub(crate) input: usize,
-    /// Its place in the watermark.
-    pub(crate) ticket: Ticket,
+    /// Where it came from, and what its end means there.
+    pub(crate) from: From,
     /// Attempts that failed before, also in earlier lives.
     pub(crate) failed: u32,
     /// When the first of them failed.
@@ -41,6 +42,31 @@ pub(crate) struct Delivered {
     pub(crate) applied: bool,
     /// What dedup said of it.
     pub(crate) verdict: Option<Verdict>,
+}
+
+/// Where a delivery came from.
+#[derive(Debug)]
+pub(crate) enum From {
+    /// The log: its place in the watermark.
+    Log(Ticket),
+    /// It was parked.
+    Parking(Box<Parked>),
+}
+
+/// What a released event is parked under, until it has ended.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) key: Bytes,
+    /// Of which hand-out it is.
+    pub(crate) wave: u64,
+}
+
+impl Delivered {
+    /// Whether it was parked, and stays so until it has ended.
+    #[inline]
+    pub(crate) fn is_released(&self) -> bool {
+        matches!(self.from, From::Parking(_))
+    }
 }
 
 impl Deref for Delivery {

@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::FutureExt;
 use pandaflow::{
-    Clock, Declaration, Scope, StreamProcessor,
-    policy::{restart_budget::RestartBudget, retry::RetryPolicy},
+    Clock, Declaration, Order, Scope, StreamProcessor,
+    policy::{outage::OutageWatch, restart_budget::RestartBudget, retry::RetryPolicy},
     ports::{AttemptChange, Owner, SettlementStore, StateStore},
 };
 use slog::Logger;
@@ -62,6 +62,7 @@ pub(crate) struct Env<P: StreamProcessor> {
     /// Failed attempts to be kept with the next settlement.
     pub(crate) failed: RefCell<Vec<AttemptChange>>,
     pub(crate) telemetry: RefCell<TaskTelemetry>,
+    pub(crate) outage: RefCell<OutageWatch>,
     pub(crate) rebuilds: RefCell<RestartBudget>,
     pub(crate) started: Instant,
     /// An earlier task of the partition failed: one event may be the reason.
@@ -79,6 +80,11 @@ pub(crate) struct Draining;
 
 impl<P: StreamProcessor> Env<P> {
     pub(crate) const DECLARATION: Declaration = P::DECLARATION;
+
+    /// Whether an event that has to wait for long may be taken out of its partition's way.
+    pub(crate) fn may_park(&self) -> bool {
+        Self::DECLARATION.order != Order::Partition && !self.outage.borrow().is_on()
+    }
 
     /// Begins to drain.
     pub(crate) fn begin_drain(&self) {

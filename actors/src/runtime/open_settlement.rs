@@ -3,7 +3,7 @@
 use pandaflow::{
     DeadLetter, Outgoing, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{AttemptChange, Mark, Owner, Settlement, StateChange},
+    ports::{AttemptChange, Mark, Owner, ParkChange, Settlement, StateChange},
 };
 
 /// Effects that wait to be settled together.
@@ -13,7 +13,10 @@ pub(crate) struct OpenSettlement {
     pub(crate) marks: Vec<Mark>,
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) attempts: Vec<AttemptChange>,
-    /// Events that ended.
+    pub(crate) parking: Vec<ParkChange>,
+    /// Whether the ledger is to be written though nothing has happened.
+    pub(crate) ledger_corrected: bool,
+    /// Events of the log that ended.
     pub(crate) events: usize,
     /// Bytes of their records.
     pub(crate) bytes: usize,
@@ -30,7 +33,12 @@ pub(crate) struct Cut {
 impl OpenSettlement {
     /// Whether there is nothing to settle.
     pub(crate) fn is_empty(&self) -> bool {
-        self.events == 0 && self.attempts.is_empty()
+        self.events == 0 && self.attempts.is_empty() && self.parking.is_empty() && !self.ledger_corrected
+    }
+
+    /// How much there is in it: events that ended, of the log and of those that were parked.
+    pub(crate) fn len(&self) -> usize {
+        self.events + self.parking.len()
     }
 
     /// Closes it, as of this progress and ledger.
@@ -41,7 +49,8 @@ impl OpenSettlement {
         progress: Vec<(TopicName, Progress)>,
         ledger: Ledger,
     ) -> Cut {
-        let Self { outputs, marks, dead_letters, attempts, events, bytes } = std::mem::take(self);
+        let Self { outputs, marks, dead_letters, attempts, parking, events, bytes, .. } =
+            std::mem::take(self);
         let settlement = Settlement {
             owner,
             outputs,
@@ -49,6 +58,7 @@ impl OpenSettlement {
             marks,
             dead_letters,
             attempts,
+            parking,
             progress,
             ledger: ledger.without_in_flight(),
         };

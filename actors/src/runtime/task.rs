@@ -8,12 +8,13 @@ mod commit;
 mod drain;
 mod ended;
 mod intake;
+mod park;
 mod settle;
 mod turn;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque},
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -28,8 +29,12 @@ use futures_util::{
 };
 use pandaflow::{
     Epoch, EventId, Offset, Partition, StreamProcessor, TopicName,
-    policy::{ledger::Ledger, watermark::Watermark},
-    ports::{Applied, Batch, Demand, FailedAttempts, SettlementStore, Unsettled},
+    policy::{
+        ledger::Ledger,
+        parking::{Parking, ParkingLimits, Turns},
+        watermark::Watermark,
+    },
+    ports::{Applied, Batch, Demand, FailedAttempts, ParkedEvent, SettlementStore, Unsettled},
 };
 
 use self::{commit::Committing, drain::Drainage, intake::Prepared, settle::Under};
@@ -37,7 +42,7 @@ use super::{
     applied::AppliedEvents,
     attempt::{self, Ended, Work},
     delivery::{Arrival, Deliveries, Delivery},
-    env::Env,
+    env::{Env, Trouble},
     lanes::{LaneNo, Lanes},
     open_settlement::OpenSettlement,
     permits::Permit,
@@ -56,6 +61,8 @@ pub(crate) struct TaskLimits {
     pub(crate) bytes: usize,
     /// Events in one settlement, at most, while more are ready.
     pub(crate) settle_events: usize,
+    /// What may be parked.
+    pub(crate) parking: ParkingLimits,
 }
 
 /// Everything that a task is made of beside the user's processor.
@@ -65,6 +72,7 @@ pub(crate) struct TaskParts<P: StreamProcessor> {
     pub(crate) ledger: Ledger,
     pub(crate) failed: Vec<FailedAttempts>,
     pub(crate) applied: Vec<Applied>,
+    pub(crate) parked: Vec<ParkedEvent>,
     pub(crate) settlement: Arc<dyn SettlementStore>,
     pub(crate) demand: Arc<dyn Demand>,
     pub(crate) limits: TaskLimits,
@@ -153,6 +161,18 @@ pub(crate) struct Task<P: StreamProcessor> {
     open: OpenSettlement,
     /// Events that have ended in a transaction of their handler's, which is to be committed with them. Their lanes wait.
     committing: VecDeque<Box<Committing<P>>>,
+    /// Events that wait beside the partition.
+    parking: Parking,
+    /// Those that went into a state in an earlier life.
+    applied_parked: HashSet<(TopicName, Offset)>,
+    /// Whether those or fresh ones come next.
+    turns: Turns,
+    /// Wakes the task when the first of them is due.
+    alarm: Option<park::Alarm>,
+    /// Told to health while the parking has no room.
+    parking_full: Option<Trouble>,
+    /// Of those in `waiting` that were begun, how many came from parking.
+    released_begun: usize,
     /// Settlements on their way, by number.
     under: BTreeMap<u64, Under<P>>,
     settling: FuturesUnordered<Settling>,
@@ -181,17 +201,26 @@ impl<P: StreamProcessor> Task<P> {
             .collect();
         let applied = AppliedEvents::new(parts.applied, place);
         let env = parts.env.clone();
+        let (mut ledger, limits) = (parts.ledger, parts.limits);
+        let found = park::found(parts.parked, limits.parking, order, &parts.inputs, &applied, &mut ledger);
+        let open = OpenSettlement { ledger_corrected: found.corrected, ..OpenSettlement::default() };
         Self {
+            parking: found.parking,
+            applied_parked: found.applied,
+            turns: Turns::default(),
+            alarm: None,
+            parking_full: None,
+            released_begun: 0,
             applied,
             lanes: Lanes::new(order, parts.concurrency),
             seats: seats(move |work| attempt::run(env.clone(), work)),
             env: parts.env,
             inputs: parts.inputs,
-            ledger: parts.ledger,
+            ledger,
             failed,
             settlement: parts.settlement,
             demand: parts.demand,
-            limits: parts.limits,
+            limits,
             host: parts.host,
             deliveries: Deliveries::default(),
             intake: VecDeque::new(),
@@ -204,7 +233,7 @@ impl<P: StreamProcessor> Task<P> {
             asking: None,
             waiting: FuturesUnordered::new(),
             began_to_wait: false,
-            open: OpenSettlement::default(),
+            open,
             committing: VecDeque::new(),
             under: BTreeMap::new(),
             settling: FuturesUnordered::new(),
@@ -240,7 +269,8 @@ impl<P: StreamProcessor> Task<P> {
 
     fn tell(&mut self) {
         let cached = self.env.cache.borrow().len();
-        self.env.telemetry.borrow_mut().tell(&self.ledger, cached, self.env.clock.now());
+        let parked = self.parking.count();
+        self.env.telemetry.borrow_mut().tell(&self.ledger, cached, parked, self.env.clock.now());
     }
 
     /// Claims of events that end without being handled.

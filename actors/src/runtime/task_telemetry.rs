@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use pandaflow::{Timestamp, policy::ledger::Ledger};
+use pandaflow::{
+    Timestamp,
+    policy::{ledger::Ledger, parking::ParkedCount},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -25,6 +28,8 @@ pub(crate) struct TaskTelemetry {
     /// What has happened since the last message. Attempts of this task count in it, too.
     pub(crate) batch: Telemetry,
     told: Ledger,
+    /// Parked events that have ended.
+    pub(crate) released: u64,
     /// When an attempt ended, until something else happens than the booking of its end.
     ended_at: Option<Instant>,
     /// Batches in the task's mailbox: counted up by who sends, down by who takes.
@@ -42,7 +47,17 @@ impl TaskTelemetry {
         mailbox: Arc<AtomicUsize>,
         times: HandlerTimes,
     ) -> Self {
-        Self { metrics, board, entry, batch: Telemetry::new(task), told, ended_at: None, mailbox, times }
+        Self {
+            metrics,
+            board,
+            entry,
+            batch: Telemetry::new(task),
+            told,
+            released: 0,
+            ended_at: None,
+            mailbox,
+            times,
+        }
     }
 
     /// A batch was taken out of the mailbox.
@@ -56,9 +71,9 @@ impl TaskTelemetry {
     }
 
     /// Tells what has happened since the last time. If metrics are busy, it is told the next time.
-    pub(crate) fn tell(&mut self, ledger: &Ledger, cached_keys: usize, now: Timestamp) {
+    pub(crate) fn tell(&mut self, ledger: &Ledger, cached_keys: usize, parked: ParkedCount, now: Timestamp) {
         let in_flight = ledger.in_flight().unwrap_or(0);
-        self.entry.note(ledger.ended(), in_flight);
+        self.entry.note(ledger.ended() + self.released, in_flight, ledger.parked);
         let events = since(ledger, &self.told);
         if events != Ledger::default() {
             self.batch.last_activity = Some(now);
@@ -70,6 +85,8 @@ impl TaskTelemetry {
             lag: self.entry.lag(),
             mailbox_depth: self.mailbox.load(Ordering::Relaxed) as u64,
             cached_keys: cached_keys as u64,
+            parked_keys: parked.keys as u64,
+            parked_events: parked.events as u64,
         };
         self.metrics.try_observe(&mut self.batch);
     }
@@ -110,6 +127,7 @@ fn since(now: &Ledger, then: &Ledger) -> Ledger {
         filtered: now.filtered - then.filtered,
         duplicate: now.duplicate - then.duplicate,
         dead_lettered: now.dead_lettered - then.dead_lettered,
-        parked: now.parked - then.parked,
+        // It goes up and down: how often something was parked is counted as it happens.
+        parked: 0,
     }
 }

@@ -29,6 +29,7 @@ pub mod fencing;
 pub mod lag;
 pub mod load;
 mod member;
+pub mod parking;
 pub mod progress;
 pub mod reopening;
 pub mod settlement;
@@ -262,6 +263,12 @@ macro_rules! transport_contract_checks {
                 failed_attempts_come_back
                 an_ended_event_has_no_attempts
                 attempts_are_kept_per_partition
+            }
+            parking {
+                parked_events_come_back_whole
+                an_event_parked_again_takes_its_own_place_and_one_that_ended_is_gone
+                parked_events_are_kept_per_partition
+                a_replaced_owner_parks_and_ends_nothing
             }
             states {
                 states_are_loaded_in_the_order_of_the_keys

@@ -32,6 +32,7 @@ mod member;
 mod names;
 mod outsider;
 mod owners;
+mod parked;
 mod producer;
 mod quiet;
 mod record;

@@ -32,6 +32,7 @@ mod dedup;
 mod deployment;
 mod outbox;
 mod owners;
+mod parked;
 mod rows;
 mod schema;
 mod settled;

@@ -59,7 +59,7 @@ pub trait SettlementDatabase: Send + Sync {
 
     /// Forgets the events of a topic that have gone into states ([`Acquired::applied`]): its log is another one by now, whose
     /// events have other offsets.
-    fn forget_applied(
+    fn forget_log(
         &self,
         group: Group,
         partition: Partition,

@@ -1,17 +1,20 @@
-//! What version 1 wrote, later versions read: `tests/frozen/embedded-v1.sqlite` is such a file.
+//! What a version wrote, later ones read: `tests/frozen/embedded-v1.sqlite` and so on are such files.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use pandaflow::{
-    Offset, Partition, Timestamp,
-    ports::{Claim, Transport, Verdict},
+    Offset, Partition, Timestamp, TopicName,
+    ports::{Acquired, Claim, ParkChange, Transport, Verdict},
 };
 
 use super::shop::{Shop, block_on, event, everything, headed, letter};
 
-fn frozen() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frozen/embedded-v1.sqlite")
+/// The newest version of the file.
+const NEWEST: u32 = 2;
+
+fn frozen(version: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/frozen/embedded-v{version}.sqlite"))
 }
 
 /// Run once, when a version is made: `cargo test -p pandaflow-actors --test embedded_store -- --ignored freeze`.
@@ -24,14 +27,30 @@ fn freeze() {
     let owner = shop.acquire("g", 0, &[&topic]).owner;
     shop.settle(everything(&owner, &topic, 7)).unwrap();
     shop.close();
-    fs::create_dir_all(frozen().parent().unwrap()).unwrap();
-    fs::copy(folder.path().join("pandaflow.db"), frozen()).unwrap();
+    fs::create_dir_all(frozen(NEWEST).parent().unwrap()).unwrap();
+    fs::copy(folder.path().join("pandaflow.db"), frozen(NEWEST)).unwrap();
 }
 
 #[test]
 fn a_file_of_version_1_is_read() {
+    assert_eq!(read(1).parked, []);
+}
+
+#[test]
+fn a_file_of_version_2_is_read() {
+    let found = read(2);
+    let ParkChange::Parked(expected) =
+        &everything(&found.owner, &TopicName::new("paper.ticks"), 7).parking[0]
+    else {
+        panic!("an event is parked");
+    };
+    assert_eq!(found.parked, [(**expected).clone()]);
+}
+
+/// Reads the file of a version, and gives what its next owner finds.
+fn read(version: u32) -> Acquired {
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(frozen(), folder.path().join("pandaflow.db")).unwrap();
+    fs::copy(frozen(version), folder.path().join("pandaflow.db")).unwrap();
     let shop = Shop::open(folder.path());
     let topic = shop.topic("paper.ticks", 1, true);
     let written = shop.acquire("g", 0, &[&topic]);
@@ -49,10 +68,15 @@ fn a_file_of_version_1_is_read() {
     }
     assert_eq!(shop.state("g", "key-7"), Some(Bytes::from_static(b"7")));
     assert_eq!(shop.letters(), [letter(&topic)]);
-    let claim =
-        Claim { owner: written.owner, ids: vec![event(7)], now: Timestamp(0), lease: Duration::from_secs(1) };
+    let claim = Claim {
+        owner: written.owner.clone(),
+        ids: vec![event(7)],
+        now: Timestamp(0),
+        lease: Duration::from_secs(1),
+    };
     assert_eq!(block_on(shop.transport.dedup().claim(claim)), Ok(vec![Verdict::Done]));
     let table = block_on(shop.transport.tables().open(topic.clone())).unwrap();
     let latest = table.latest(b"key-0").expect("7 and 1007 are both of key-0 or key-6");
     assert_eq!(latest.headers, headed(&topic, 7).headers);
+    written
 }

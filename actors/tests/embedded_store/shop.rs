@@ -13,8 +13,8 @@ use pandaflow::{
     Outgoing, Partition, Record, Timestamp, TopicName, Tries,
     ports::{
         Acquired, Assignee, Assignment, AttemptChange, Batch, DeadLetterFilter, FailedAttempts, Mark, Owner,
-        Settlement, StateChange, StoreError, Subscription, SubscriptionRequest, TopicToCreate, Transport,
-        Unsettled,
+        ParkChange, ParkedEvent, Settlement, StateChange, StoreError, Subscription, SubscriptionRequest,
+        TopicToCreate, Transport, Unsettled,
     },
 };
 use pandaflow_actors::{
@@ -188,7 +188,15 @@ pub(crate) fn event(number: u128) -> EventId {
     EventId(uuid::Uuid::from_u128(number))
 }
 
-/// Effects of every kind: two outputs, a state, a mark, a dead letter, a failed attempt, progress, a ledger.
+fn parked(topic: &TopicName, number: u32) -> ParkedEvent {
+    let Outgoing { topic, timestamp, key, value, headers } = headed(topic, number);
+    let (partition, offset) = (Partition(0), Offset(u64::from(number) + 1));
+    let record = Record { topic, partition, offset, timestamp, key, value, headers };
+    let (first_failed, due) = (Some(Timestamp(6)), Some(Timestamp(4_000_000_000_000)));
+    ParkedEvent { place: 9, record, attempts: 3, first_failed, due }
+}
+
+/// Effects of every kind: two outputs, a state, a mark, a dead letter, a failed attempt, a parked event, progress, a ledger.
 pub(crate) fn everything(owner: &Owner, topic: &TopicName, number: u32) -> Settlement {
     Settlement {
         outputs: vec![headed(topic, number), headed(topic, number + 1000)],
@@ -201,6 +209,7 @@ pub(crate) fn everything(owner: &Owner, topic: &TopicName, number: u32) -> Settl
             attempts: 2,
             first_failed: Timestamp(5),
         })],
+        parking: vec![ParkChange::Parked(Box::new(parked(topic, number)))],
         progress: vec![(topic.clone(), format!("1;{number};{}-{}", number + 2, number + 4).parse().unwrap())],
         ledger: pandaflow::policy::ledger::Ledger {
             consumed: u64::from(number) + 1,

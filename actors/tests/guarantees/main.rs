@@ -13,6 +13,7 @@ mod mailboxes;
 mod malformed;
 mod order;
 mod panics;
+mod parking;
 mod programs;
 mod rebalances;
 mod state;

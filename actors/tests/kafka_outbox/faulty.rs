@@ -129,13 +129,13 @@ impl SettlementDatabase for Faulty {
         self.database.acquire(acquisition)
     }
 
-    fn forget_applied(
+    fn forget_log(
         &self,
         group: Group,
         partition: Partition,
         topic: TopicName,
     ) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.database.forget_applied(group, partition, topic)
+        self.database.forget_log(group, partition, topic)
     }
 
     fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'static, Result<(), SettleError>> {

@@ -10,9 +10,15 @@ pub(crate) const PREFIX: &str = "PANDAFLOW_TEST_KAFKA_CHILD";
 
 /// Starts this program again, to run one test: what it does as a child.
 pub(crate) fn start(test: &str, prefix: &str) -> Child {
+    start_with(test, prefix, &[])
+}
+
+/// The same, with variables beside.
+pub(crate) fn start_with(test: &str, prefix: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().expect("a program has a path"))
         .args(["--exact", test, "--nocapture"])
         .env(PREFIX, prefix)
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -40,7 +40,7 @@ pub struct Ledger {
     pub duplicate: u64,
     /// Given up on, dead letter confirmed.
     pub dead_lettered: u64,
-    /// Put aside durably.
+    /// Put aside durably, and not ended yet.
     pub parked: u64,
 }
 
@@ -62,7 +62,23 @@ impl Ledger {
         } += 1;
     }
 
-    /// Events that have ended.
+    /// Ends an event that was parked.
+    pub fn released(&mut self, outcome: Outcome) {
+        self.parked = self.parked.saturating_sub(1);
+        self.settled(outcome);
+    }
+
+    /// Corrects the ledger by what is found to be parked, where the two don't become real in one transaction: an event that is
+    /// counted as parked and is not any more has ended in an earlier life, whose last word was lost. It counts as a duplicate, as
+    /// does one that comes again from the log after it has ended. Tells whether there was something to correct.
+    pub fn parked_are(&mut self, parked: u64) -> bool {
+        let ended = self.parked.saturating_sub(parked);
+        self.parked -= ended;
+        self.duplicate += ended;
+        ended > 0
+    }
+
+    /// Events that have ended, those that are parked among them.
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.succeeded + self.filtered + self.duplicate + self.dead_lettered + self.parked

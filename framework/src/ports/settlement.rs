@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     DeadLetter, Epoch, EventId, Group, Offset, Outgoing, Partition, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{StoreError, Transaction},
+    ports::{ParkChange, ParkedEvent, StoreError, Transaction},
 };
 use bytes::Bytes;
 
@@ -35,6 +35,8 @@ pub struct Settlement {
     pub dead_letters: Vec<DeadLetter>,
     /// Counts of failed attempts to be kept or dropped.
     pub attempts: Vec<AttemptChange>,
+    /// Events parked, and parked events that have ended, in the order in which that happened.
+    pub parking: Vec<ParkChange>,
     /// How far the group has come, per topic, once all of the above is real.
     pub progress: Vec<(TopicName, Progress)>,
     /// The owner's ledger by then, without what is in flight.
@@ -52,6 +54,7 @@ impl Settlement {
             marks: Vec::new(),
             dead_letters: Vec::new(),
             attempts: Vec::new(),
+            parking: Vec::new(),
             progress: Vec::new(),
             ledger: Ledger::default(),
         }
@@ -136,8 +139,10 @@ pub struct Acquired {
     pub ledger: Ledger,
     /// Events that have failed and not ended.
     pub attempts: Vec<FailedAttempts>,
-    /// What has gone into a state and lies at or above the progress; always empty where a settlement is one
-    /// transaction.
+    /// Events that are parked, in any order.
+    pub parked: Vec<ParkedEvent>,
+    /// What has gone into a state and lies at or above the progress, or is of a key that has parked events; always empty where a
+    /// settlement is one transaction.
     pub applied: Vec<Applied>,
 }
 

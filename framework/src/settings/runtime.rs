@@ -60,6 +60,12 @@ crate::section! {
         pub max_in_flight_events: usize = "8192" in "1"..="10000000",
         /// Most bytes of keys, payloads and headers that one task holds; at the limit its source pauses.
         pub max_in_flight_bytes: ByteSize = "8MB" in "64KB"..="64GB",
+        /// Most keys that one task has parked; at the limit its source pauses.
+        pub max_parked_keys: usize = "10000" in "1"..="10000000",
+        /// Most events that one task has parked; at the limit its source pauses.
+        pub max_parked_events: usize = "50000" in "1"..="100000000",
+        /// Most bytes of parked events, and 256 for each, of one task; at the limit its source pauses.
+        pub max_parked_bytes: ByteSize = "32MB" in "64KB"..="64GB",
         /// Keys whose state one task keeps in memory over its store.
         pub state_cache_keys: usize = "10000" in "1"..="100000000",
         /// Most events that one settlement takes together.

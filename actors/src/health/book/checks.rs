@@ -149,6 +149,7 @@ fn details(partitions: &BTreeMap<u32, &Followed>) -> Details {
         ("partitions".into(), json!(partitions.len())),
         ("lag".into(), json!(sum(|followed| followed.progress.lag))),
         ("in_flight".into(), json!(sum(|followed| followed.progress.in_flight))),
+        ("parked".into(), json!(sum(|followed| followed.progress.parked))),
         ("settled".into(), json!(sum(|followed| followed.progress.settled))),
     ])
 }

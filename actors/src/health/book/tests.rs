@@ -11,7 +11,7 @@ fn task(partition: u32) -> TaskKey {
 }
 
 fn progress(partition: u32, lag: u64, settled: u64) -> TaskProgress {
-    TaskProgress { task: task(partition), lag, settled, in_flight: 0, waits_for: None }
+    TaskProgress { task: task(partition), lag, settled, in_flight: 0, parked: 0, waits_for: None }
 }
 
 fn processor(state: ProcessorState) -> ReportProcessor {

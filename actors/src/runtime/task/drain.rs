@@ -50,7 +50,7 @@ impl<P: StreamProcessor> Task<P> {
     /// Past the deadline: handlers that still run are dropped, and with them all that they staged.
     fn abandon(&mut self) {
         slog::warn!(self.env.log, "handlers still ran at the drain's deadline: their events come again"; "events" => self.waiting.len());
-        self.ledger.consumed -= self.waiting.len() as u64;
+        self.ledger.consumed -= (self.waiting.len() - self.released_begun) as u64;
         self.waiting.clear();
     }
 

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use pandaflow::{Effects, StreamProcessor, policy::ledger::Outcome, ports::AttemptChange, ports::Filing};
 
-use super::{Task, commit::Committing};
+use super::{Task, commit::Committing, park::ends_count};
 use crate::runtime::{
     attempt::{Ended, How},
-    delivery::Delivery,
+    delivery::{Delivery, From},
     env::Env,
     lanes::LaneNo,
     open_settlement::mark,
@@ -17,6 +17,7 @@ impl<P: StreamProcessor> Task<P> {
     /// Takes an event back from its lane, and lets the lane go on.
     pub(super) fn end(&mut self, ended: Ended<P>) {
         let Ended { lane, delivery, processor, how, broken } = ended;
+        self.released_begun -= usize::from(delivery.is_released());
         match how {
             How::Succeeded(mut effects) => match effects.transaction.take() {
                 Some(transaction) => {
@@ -33,6 +34,7 @@ impl<P: StreamProcessor> Task<P> {
                 }
                 self.settled(delivery, Outcome::DeadLettered);
             }
+            How::Parked(due) => self.park(delivery, due),
             How::GivenBack => self.give_back(std::slice::from_ref(&delivery)),
         }
         if let Some(reason) = broken {
@@ -46,7 +48,12 @@ impl<P: StreamProcessor> Task<P> {
         let idle = self.lanes.lane(lane);
         idle.processor = processor;
         idle.busy = false;
-        match idle.queue.since() {
+        self.go_on(lane);
+    }
+
+    /// Lets a lane that is not busy go on with what waits in it.
+    pub(super) fn go_on(&mut self, lane: LaneNo) {
+        match self.lanes.lane(lane).queue.since() {
             Some(arrival) => self.ready.push(Reverse((arrival, lane))),
             None => self.lanes.is_idle(lane),
         }
@@ -67,14 +74,23 @@ impl<P: StreamProcessor> Task<P> {
     }
 
     /// Books an event that has ended. What it leaves becomes real with the next settlement.
-    fn settled(&mut self, delivery: Delivery, outcome: Outcome) {
+    pub(super) fn settled(&mut self, delivery: Delivery, outcome: Outcome) {
         if let Some(id) = delivery.claimed
             && let Some(dedup) = Env::<P>::DECLARATION.dedup
             && (outcome != Outcome::Duplicate || delivery.applied)
         {
             self.open.marks.push(mark(id, self.env.clock.now(), dedup.ttl));
         }
-        if delivery.failed > 0 {
+        let ticket = match &delivery.from {
+            From::Log(ticket) => *ticket,
+            From::Parking(parked) => {
+                self.open.parking.extend(self.parking.ended(&parked.key));
+                self.ledger.released(outcome);
+                self.env.telemetry.borrow_mut().released += 1;
+                return self.deliveries.end(delivery);
+            }
+        };
+        if ends_count(delivery.failed, outcome) {
             // Its failed attempts are noted before its end.
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             self.open.attempts.push(AttemptChange::Ended {
@@ -83,7 +99,7 @@ impl<P: StreamProcessor> Task<P> {
             });
         }
         self.ledger.settled(outcome);
-        self.inputs[delivery.input].1.settle(delivery.ticket);
+        self.inputs[delivery.input].1.settle(ticket);
         self.open.events += 1;
         self.open.bytes += delivery.record.size();
         self.deliveries.end(delivery);
@@ -91,7 +107,9 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Un-counts events that were taken in and not handled: they come again.
     pub(super) fn give_back(&mut self, deliveries: &[Delivery]) {
-        self.ledger.consumed -= deliveries.len() as u64;
+        // Those that are parked stay so.
+        let of_the_log = deliveries.iter().filter(|delivery| !delivery.is_released());
+        self.ledger.consumed -= of_the_log.count() as u64;
         self.release_claims(deliveries);
     }
 }

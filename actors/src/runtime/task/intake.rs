@@ -14,7 +14,7 @@ use super::Task;
 use crate::runtime::{
     attempt::peek_id,
     claim::claim_of,
-    delivery::{Delivered, Delivery},
+    delivery::{Delivered, Delivery, From},
     env::{Draining, Env},
     key_state::keeps_state,
     state_row,
@@ -62,7 +62,7 @@ impl<P: StreamProcessor> Task<P> {
                 self.next_is_prepared = false;
                 self.entering = std::mem::take(&mut self.next_batch).into_iter();
             }
-            if !self.take_in() {
+            if !self.take_in_next(cx) {
                 return;
             }
             let ids = claim_ids::<P>(&mut self.next_batch);
@@ -74,6 +74,28 @@ impl<P: StreamProcessor> Task<P> {
                 self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
             }
         }
+    }
+
+    /// Takes the next events in: those that come back from parking, or fresh ones. Whether there are any.
+    fn take_in_next(&mut self, cx: &mut PollContext<'_>) -> bool {
+        if self.parking.is_empty() && self.parking_full.is_none() {
+            return self.take_in();
+        }
+        if self.drainage.is_some() || self.failure.is_some() {
+            return false;
+        }
+        let fresh_wait = self.has_room_to_park() && !self.intake.is_empty();
+        let released_wait = self.has_due(cx);
+        if !fresh_wait || !released_wait {
+            self.turns.alone();
+        }
+        if released_wait && (!fresh_wait || self.turns.is_released_turn()) {
+            self.release();
+        } else if fresh_wait {
+            self.take_in();
+            self.turns.fresh(self.next_batch.len());
+        }
+        !self.next_batch.is_empty()
     }
 
     /// Takes the next batch in: counts it, and leaves out what was settled before. Whether there is one. Batches that have gathered
@@ -94,7 +116,7 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Makes deliveries of what is new; tells how many records, and bytes, were settled before.
     fn take_in_batch(&mut self, batch: Batch) -> (usize, usize) {
-        let (mut settled, mut bytes) = (0, 0);
+        let (mut settled, mut bytes, mut parked) = (0, 0, 0_u64);
         let (topic, watermark) = &mut self.inputs[batch.input];
         self.next_batch.reserve_exact(batch.records.len());
         for record in batch.records {
@@ -104,6 +126,14 @@ impl<P: StreamProcessor> Task<P> {
                 bytes += record.size();
                 continue;
             };
+            if self.parking.came_again(topic, record.offset) {
+                // It was parked, and what said so in the progress was lost.
+                watermark.settle(ticket);
+                parked += 1;
+                settled += 1;
+                bytes += record.size();
+                continue;
+            }
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
             let applied = !self.applied.is_empty() && self.applied.contains(batch.input, &record);
@@ -111,7 +141,7 @@ impl<P: StreamProcessor> Task<P> {
             let lane = self.lanes.lane_of(record.key.as_ref());
             self.next_batch.push(self.deliveries.make(Delivered {
                 input: batch.input,
-                ticket,
+                from: From::Log(ticket),
                 failed: failed.as_ref().map_or(0, |failed| failed.attempts),
                 first_failed: failed.map(|failed| failed.first_failed),
                 claimed: None,
@@ -121,6 +151,11 @@ impl<P: StreamProcessor> Task<P> {
                 verdict: applied.then_some(Verdict::Done),
                 record,
             }));
+        }
+        if parked > 0 {
+            self.ledger.consumed(parked);
+            self.ledger.parked += parked;
+            self.open.ledger_corrected = true;
         }
         (settled, bytes)
     }

@@ -61,7 +61,7 @@ impl<P: StreamProcessor> Task<P> {
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             let before = self.next_settlement;
             let waited_for = self.failure.is_some() || !self.committing.is_empty();
-            if !self.can_go_on() || waited_for || self.open.events >= self.limits.settle_events {
+            if !self.can_go_on() || waited_for || self.open.len() >= self.limits.settle_events {
                 self.cut();
             }
             self.commit_next();

@@ -59,7 +59,7 @@ impl<P: StreamProcessor> Task<P> {
     fn has_next(&self) -> bool {
         // Once the task has failed, nothing may overtake the event that it failed at.
         let enters = !self.entering.as_slice().is_empty() && self.lanes.have_room();
-        self.failure.is_none() && (enters || !self.ready.is_empty())
+        self.failure.is_none() && (enters || !self.ready.is_empty()) && !self.waits_out_an_outage()
     }
 
     /// Begins events, at most `budget`, while there are permits. Tells what is left of the budget: nothing, once the turn
@@ -72,7 +72,7 @@ impl<P: StreamProcessor> Task<P> {
                 budget = 0;
             }
             self.run_next(permit);
-            if self.open.events >= self.limits.settle_events {
+            if self.open.len() >= self.limits.settle_events {
                 self.cut();
             }
         }
@@ -117,6 +117,14 @@ impl<P: StreamProcessor> Task<P> {
     /// Begins an event in its idle lane. Most handlers end at once: the future is polled right here, and only what
     /// has to wait is kept.
     fn begin(&mut self, no: LaneNo, delivery: Delivery, permit: Permit) {
+        let delivery = match self.passes_parking(delivery) {
+            Some(delivery) => delivery,
+            None => {
+                self.env.permits.end(permit);
+                return self.go_on(no);
+            }
+        };
+        self.released_begun += usize::from(delivery.is_released());
         let lane = self.lanes.lane(no);
         lane.busy = true;
         let processor = lane.processor.take();

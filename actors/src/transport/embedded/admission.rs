@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use diesel::{RunQueryDsl, SqliteConnection};
 use pandaflow::{
     Epoch, Partition, TopicName,
-    ports::{AttemptChange, FailedAttempts, Owner, SettleError, SettleErrorKind, Settlement, StoreError},
+    ports::{
+        AttemptChange, FailedAttempts, Owner, ParkChange, SettleError, SettleErrorKind, Settlement,
+        StoreError,
+    },
 };
 
 use super::{
@@ -132,6 +135,13 @@ pub(super) fn check(catalog: &Catalog, settlement: &Settlement) -> Result<(), Se
     }
     for change in &settlement.attempts {
         catalog.known_topic(topic_of(change)).map_err(refused)?;
+    }
+    for change in &settlement.parking {
+        let topic = match change {
+            ParkChange::Parked(event) => &event.record.topic,
+            ParkChange::Ended { topic, .. } => topic,
+        };
+        catalog.known_topic(topic).map_err(refused)?;
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use pandaflow::{
     Group, Partition, TopicName,
     ports::{
-        Acquired, Mark, Owner, SettleError, SettleErrorKind, Settlement, Standing, StoreError, TopicToCreate,
-        Unsettled,
+        Acquired, Mark, Owner, ParkChange, SettleError, SettleErrorKind, Settlement, Standing, StoreError,
+        TopicToCreate, Unsettled,
     },
 };
 use tokio::sync::oneshot;
@@ -238,6 +238,7 @@ fn weight(settlement: &Settlement) -> (usize, usize) {
         + settlement.marks.len()
         + settlement.dead_letters.len()
         + settlement.attempts.len()
+        + settlement.parking.len()
         + settlement.progress.len()
         + 1;
     let of = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
@@ -248,5 +249,9 @@ fn weight(settlement: &Settlement) -> (usize, usize) {
         .sum();
     let states: usize = settlement.states.iter().map(|change| change.key.len() + of(&change.value)).sum();
     let letters: usize = settlement.dead_letters.iter().map(|letter| letter.record.size()).sum();
-    (rows, outputs + states + letters + settlement.marks.len() * 16 + rows * 16)
+    let parked = settlement.parking.iter().map(|change| match change {
+        ParkChange::Parked(event) => event.record.size(),
+        ParkChange::Ended { .. } => 0,
+    });
+    (rows, outputs + states + letters + parked.sum::<usize>() + settlement.marks.len() * 16 + rows * 16)
 }

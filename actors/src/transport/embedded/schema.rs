@@ -85,6 +85,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    parked (group_id, part, topic_id, off) {
+        group_id -> Integer,
+        part -> BigInt,
+        topic_id -> Integer,
+        off -> BigInt,
+        place -> BigInt,
+        timestamp_ms -> BigInt,
+        times -> BigInt,
+        first_failed_ms -> Nullable<BigInt>,
+        due_ms -> Nullable<BigInt>,
+        crc -> BigInt,
+        key -> Nullable<Binary>,
+        value -> Nullable<Binary>,
+        headers -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
     state (group_id, key) {
         group_id -> Integer,
         key -> Binary,

@@ -3,14 +3,16 @@
 mod fence;
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
+use bytes::Bytes;
 use pandaflow::{
     Epoch, Group, Offset, Partition, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{Applied, FailedAttempts, StoreError},
+    ports::{Applied, FailedAttempts, ParkedEvent, StoreError},
 };
 use rdkafka::{
     TopicPartitionList, topic_partition_list::Offset as Committed,
@@ -44,6 +46,7 @@ pub(super) struct Found {
     pub(super) applied: Vec<Applied>,
     /// Events that have failed and not ended.
     pub(super) attempts: Vec<FailedAttempts>,
+    pub(super) parked: Vec<ParkedEvent>,
     /// The new owner's epoch, where a database has made it or the dedup store knows it already.
     pub(super) granted: Option<Epoch>,
     /// Whether reading has to begin before what the group has committed.
@@ -62,9 +65,12 @@ impl Found {
             let next = progress.next;
             let (resumed, reach) = span.resume(progress);
             let gone_in = |applied: &Applied| applied.topic == topic && applied.last >= span.end;
+            let lies_beyond =
+                |event: &ParkedEvent| event.record.topic == topic && event.record.offset >= span.end;
             let another = reach == Reach::Beyond
                 || self.table.knows_beyond(&topic, span.end)
-                || self.applied.iter().any(gone_in);
+                || self.applied.iter().any(gone_in)
+                || self.parked.iter().any(lies_beyond);
             match reach {
                 _ if another => {
                     log::error!(
@@ -99,6 +105,7 @@ impl Found {
         self.table.forget_log(topic);
         self.applied.retain(|applied| applied.topic != *topic);
         self.attempts.retain(|failed| failed.topic != *topic);
+        self.parked.retain(|event| event.record.topic != *topic);
     }
 
     /// With all of the changelog taken in: what of it the progress has not passed.
@@ -115,11 +122,20 @@ impl Found {
                 .find(|(known, _)| known == topic)
                 .is_none_or(|(_, progress)| offset >= progress.next)
         };
-        table.let_go(|topic, offset| !open(topic, offset));
+        table.parked.found(self.epoch.0);
+        let parked = std::mem::take(&mut table.parked);
+        // A parked event that has gone into a state lies below the progress.
+        table.let_go(|topic, offset| !open(topic, offset) && !parked.contains(topic, offset));
+        self.parked = parked.events().cloned().collect();
+        table.parked = parked;
         let attempts = table.attempts.iter().filter(|((topic, offset), _)| open(topic, *offset));
         self.attempts = attempts.map(|(_, failed)| failed.clone()).collect();
+        let parked_keys: BTreeSet<Bytes> =
+            self.parked.iter().map(|event| event.record.key.clone().unwrap_or_default()).collect();
         for (key, state) in &table.states {
-            for (topic, last) in state.applied.iter().filter(|(topic, last)| open(topic, *last)) {
+            let is_parked = parked_keys.contains(key);
+            for (topic, last) in state.applied.iter().filter(|(topic, last)| is_parked || open(topic, *last))
+            {
                 self.applied.push(Applied { key: key.clone(), topic: topic.clone(), last: *last });
             }
         }
@@ -257,6 +273,7 @@ pub(super) fn look(
             table: Table::default(),
             applied: Vec::new(),
             attempts: Vec::new(),
+            parked: Vec::new(),
             granted: None,
             rewind: false,
         });

@@ -6,10 +6,13 @@ use bytes::{BufMut, Bytes};
 use hashbrown::HashMap;
 use pandaflow::{
     Epoch, Offset, Timestamp, TopicName,
-    ports::{FailedAttempts, StateChange},
+    ports::{FailedAttempts, ParkedEvent, StateChange},
 };
 
-use super::varint;
+use super::{
+    parked::{self, PARKED, ParkedEvents},
+    varint,
+};
 
 /// The header that tells what has gone into a state.
 pub(super) const APPLIED: &str = "pandaflow-applied";
@@ -34,6 +37,10 @@ pub(super) struct State {
 pub(super) enum Entry {
     State(Bytes, State),
     Attempts((TopicName, Offset), Option<FailedAttempts>),
+    /// What is parked, by the epoch of who wrote it; `None` once it has ended.
+    Parked((TopicName, Offset), u64, Option<Box<ParkedEvent>>),
+    /// All that was parked before is written again: never read, only written.
+    Adopted,
     /// What was settled above the watermark of a topic, where a note has no room for it.
     Ranges(TopicName, Vec<(Offset, Offset)>),
 }
@@ -133,6 +140,10 @@ pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> O
             };
             Some(Entry::Attempts((topic, offset), failed))
         }
+        (&PARKED, rest) => {
+            let epoch = header.and_then(read_applied).map_or(0, |(epoch, _)| epoch);
+            parked::read(rest, value, epoch)
+        }
         (&RANGES, topic) => {
             let above = read_ranges(value.as_deref().unwrap_or(&[VERSION]))?;
             Some(Entry::Ranges(TopicName::new(std::str::from_utf8(topic).ok()?), above))
@@ -146,6 +157,7 @@ pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> O
 pub(super) struct Table {
     pub(super) states: HashMap<Bytes, State>,
     pub(super) attempts: BTreeMap<(TopicName, Offset), FailedAttempts>,
+    pub(super) parked: ParkedEvents,
     /// What was settled above the watermarks some time, as far as notes had no room for it. It stays true as long as the
     /// topic's log is the same.
     pub(super) ranges: BTreeMap<TopicName, Vec<(Offset, Offset)>>,
@@ -176,6 +188,10 @@ impl Table {
             }
             Entry::Attempts(event, Some(failed)) => drop(self.attempts.insert(event, failed)),
             Entry::Attempts(event, None) => drop(self.attempts.remove(&event)),
+            Entry::Parked(place, epoch, event) => {
+                self.parked.take_in(place, epoch, event.map(|event| *event))
+            }
+            Entry::Adopted => self.parked.adopted(),
             Entry::Ranges(topic, above) => drop(self.ranges.insert(topic, above)),
         }
     }
@@ -222,6 +238,10 @@ impl Table {
     /// earlier ones goes; the states are to be written again without it.
     pub(super) fn forget_log(&mut self, topic: &TopicName) {
         self.attempts.retain(|(known, _), _| known != topic);
+        let parked = self.parked.forget_log(topic);
+        if parked > 0 {
+            log::error!("kafka: {parked} parked events of {topic} are let go of, as the topic was made anew");
+        }
         if self.ranges.remove(topic).is_some() {
             self.outdated.insert(topic.clone());
         }
@@ -240,6 +260,7 @@ impl Table {
         let ranges = self.ranges.get(topic).and_then(|ranges| ranges.last());
         self.states.values().any(|state| state.applied.iter().any(beyond))
             || self.attempts.keys().any(beyond)
+            || self.parked.knows_beyond(topic, end)
             || ranges.is_some_and(|(_, last)| *last >= end)
     }
 

@@ -1,4 +1,4 @@
-//! What settlements change in an owner's state and counts of attempts, as records of its changelog.
+//! What settlements change in an owner's state, counts of attempts and parked events, as records of its changelog.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use super::{
     changelog::{self, APPLIED, Entry, State},
     owners::Life,
+    parked::parked_records,
     record::Outbound,
 };
 
@@ -62,6 +63,9 @@ pub(super) fn changelog_records(
         records.push(record(changelog::attempts_key(&event.0, event.1), value));
         entries.push(Entry::Attempts(event, failed));
     }
+    let (parked, meaning) = parked_records(topic, life, settlements);
+    records.extend(parked);
+    entries.extend(meaning);
     (records, entries)
 }
 

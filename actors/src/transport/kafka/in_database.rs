@@ -11,7 +11,10 @@ use std::{
 use pandaflow::{
     Epoch, Group, Offset, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{AttemptChange, Lag, Owner, SettleErrorKind, Settlement, StateChange, StoreError, Transaction},
+    ports::{
+        AttemptChange, Lag, Owner, ParkChange, SettleErrorKind, Settlement, StateChange, StoreError,
+        Transaction,
+    },
 };
 use rdkafka::TopicPartitionList;
 use tokio::{sync::watch, task::JoinHandle};
@@ -62,11 +65,12 @@ where
         found.ledger = held.acquired.ledger;
         found.attempts = held.acquired.attempts;
         found.applied = held.acquired.applied;
+        found.parked = held.acquired.parked;
     }
     if search.purpose == Purpose::Settling {
         return Ok(all);
     }
-    let known: Vec<BTreeSet<TopicName>> = all.iter().map(topics_of_applied).collect();
+    let known: Vec<BTreeSet<TopicName>> = all.iter().map(topics_remembered).collect();
     let (asking, group) = (Arc::clone(core), search.group.clone());
     let held_against = move || {
         all.iter_mut().try_for_each(|found| found.hold_against_logs(&asking, &search.group))?;
@@ -74,15 +78,16 @@ where
     };
     let all = core.background.ask(held_against).await?;
     for (found, before) in all.iter().zip(known) {
-        for topic in before.difference(&topics_of_applied(found)) {
-            database.forget_applied(group.clone(), found.partition, topic.clone()).await?;
+        for topic in before.difference(&topics_remembered(found)) {
+            database.forget_log(group.clone(), found.partition, topic.clone()).await?;
         }
     }
     Ok(all)
 }
 
-fn topics_of_applied(found: &Found) -> BTreeSet<TopicName> {
-    found.applied.iter().map(|applied| applied.topic.clone()).collect()
+fn topics_remembered(found: &Found) -> BTreeSet<TopicName> {
+    let applied = found.applied.iter().map(|applied| &applied.topic);
+    applied.chain(found.parked.iter().map(|event| &event.record.topic)).cloned().collect()
 }
 
 /// Whether the group's offsets on the broker pass something that is not settled: somebody has moved them.
@@ -105,7 +110,12 @@ async fn adopt(
     found.sum_up();
     let table = std::mem::take(&mut found.table);
     let begun = found.progress.iter().any(|(_, progress)| *progress != Progress::default());
-    if !begun && found.ledger == Ledger::default() && table.states.is_empty() && table.attempts.is_empty() {
+    if !begun
+        && found.ledger == Ledger::default()
+        && table.states.is_empty()
+        && table.attempts.is_empty()
+        && table.parked.is_empty()
+    {
         return Ok(false);
     }
     // With the events that are in it and not settled: the next owner must know of them as well, however soon it comes.
@@ -120,6 +130,7 @@ async fn adopt(
     let settlement = Settlement {
         states: states.collect(),
         attempts: found.attempts.iter().cloned().map(AttemptChange::Failed).collect(),
+        parking: found.parked.iter().cloned().map(Box::new).map(ParkChange::Parked).collect(),
         progress: found.progress.clone(),
         ledger: found.ledger,
         ..Settlement::empty(Owner { group: group.clone(), partition, epoch })

@@ -185,7 +185,17 @@ impl Owners {
         committer: Committer,
     ) -> Acquired {
         let Found {
-            partition, partitions, progress, ledger, epoch, table, applied, attempts, granted, ..
+            partition,
+            partitions,
+            progress,
+            ledger,
+            epoch,
+            table,
+            applied,
+            attempts,
+            parked,
+            granted,
+            ..
         } = found;
         // A state is written before the commit that tells the epoch of its owner, whose clock may be ahead of ours.
         let epoch = granted.unwrap_or_else(|| self.next_epoch(epoch.0.max(table.newest_epoch())));
@@ -215,7 +225,7 @@ impl Owners {
         places.seats.insert(place, Arc::new(Seat { life, jobs, ended }));
         drop(places);
         core.has_begun(group, partition);
-        Acquired { owner, progress, ledger, attempts, applied }
+        Acquired { owner, progress, ledger, attempts, parked, applied }
     }
 
     /// Ends the right of a partition's owner to settle, if there is one. What it has under way, and what those before it

@@ -21,6 +21,7 @@ use super::{
     failure::{closed, store_error},
     in_database::{self, Follower},
     owners::Life,
+    parked::check_parked,
     sending::Why,
     topics::missing,
 };
@@ -230,6 +231,9 @@ async fn admit(
     }
     for change in &settlement.states {
         check_state(core, change).map_err(refused)?;
+    }
+    for change in &settlement.parking {
+        check_parked(core, change).map_err(refused)?;
     }
     *failed = None;
     Ok(())

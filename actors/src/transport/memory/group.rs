@@ -8,7 +8,9 @@ use hashbrown::HashMap;
 use pandaflow::{
     Epoch, Group, Offset, Partition, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{Acquired, AttemptChange, FailedAttempts, Owner, Settlement, StateChange},
+    ports::{
+        Acquired, AttemptChange, FailedAttempts, Owner, ParkChange, ParkedEvent, Settlement, StateChange,
+    },
 };
 
 use super::{
@@ -69,6 +71,7 @@ pub(super) struct Holding {
     pub(super) progress: BTreeMap<TopicName, Progress>,
     pub(super) ledger: Ledger,
     attempts: BTreeMap<(TopicName, Offset), FailedAttempts>,
+    parked: BTreeMap<(TopicName, Offset), ParkedEvent>,
     pub(super) states: HashMap<Bytes, Bytes>,
 }
 
@@ -93,6 +96,7 @@ impl Holding {
             progress,
             ledger: self.ledger,
             attempts,
+            parked: self.parked.values().cloned().collect(),
             applied: Vec::new(),
         }
     }
@@ -124,6 +128,17 @@ impl Holding {
                     self.attempts.insert((failed.topic.clone(), failed.offset), failed);
                 }
                 AttemptChange::Ended { topic, offset } => drop(self.attempts.remove(&(topic, offset))),
+            }
+        }
+    }
+
+    pub(super) fn change_parking(&mut self, changes: Vec<ParkChange>) {
+        for change in changes {
+            match change {
+                ParkChange::Parked(event) => {
+                    self.parked.insert((event.record.topic.clone(), event.record.offset), *event);
+                }
+                ParkChange::Ended { topic, offset } => drop(self.parked.remove(&(topic, offset))),
             }
         }
     }

@@ -140,6 +140,7 @@ impl Core {
         }
         holding.write_states(settlement.states);
         holding.change_attempts(settlement.attempts);
+        holding.change_parking(settlement.parking);
         holding.write_progress(settlement.progress);
         holding.ledger = settlement.ledger;
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pandaflow::{
     DeadLetter, Offset, Outgoing, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{AttemptChange, FailedAttempts, Settlement},
+    ports::{AttemptChange, FailedAttempts, ParkChange, ParkedEvent, Settlement},
 };
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ pub(super) struct Changes<'a> {
     pub(super) dead_letters: Vec<&'a DeadLetter>,
     /// Events that failed; `None` for those that have ended.
     pub(super) attempts: HashMap<(&'a TopicName, Offset), Option<&'a FailedAttempts>>,
+    /// Events that are parked; `None` for those that have ended.
+    pub(super) parking: HashMap<(&'a TopicName, Offset), Option<&'a ParkedEvent>>,
     pub(super) progress: HashMap<&'a TopicName, &'a Progress>,
     pub(super) ledger: Ledger,
 }
@@ -45,6 +47,14 @@ impl<'a> Changes<'a> {
                         changes.attempts.insert((&failed.topic, failed.offset), Some(failed))
                     }
                     AttemptChange::Ended { topic, offset } => changes.attempts.insert((topic, *offset), None),
+                };
+            }
+            for change in &settlement.parking {
+                match change {
+                    ParkChange::Parked(event) => {
+                        changes.parking.insert((&event.record.topic, event.record.offset), Some(event))
+                    }
+                    ParkChange::Ended { topic, offset } => changes.parking.insert((topic, *offset), None),
                 };
             }
             changes.progress.extend(settlement.progress.iter().map(|(topic, progress)| (topic, progress)));

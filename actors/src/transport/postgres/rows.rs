@@ -7,7 +7,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use pandaflow::ports::Owner;
 
-use super::{changes::Changes, claims, dead_letters::NewRow, schema::dead_letters};
+use super::{changes::Changes, claims, dead_letters::NewRow, parked, schema::dead_letters};
 use crate::transport::headers_codec;
 
 /// The batch's number is drawn while its owner is locked.
@@ -61,6 +61,7 @@ pub(super) async fn write(
     marks(connection, owner, changes).await?;
     letters(connection, changes, now).await?;
     attempts(connection, owner, changes).await?;
+    parked::write(connection, owner, &changes.parking).await?;
     progress(connection, owner, changes).await
 }
 

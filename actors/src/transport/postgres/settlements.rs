@@ -22,7 +22,7 @@ use super::{
     changes::Changes,
     database::{Connection, Database},
     owners::{self, Standing},
-    rows, settled,
+    parked, rows, settled,
     transaction::{self, PostgresTransaction},
 };
 use crate::transport::settlement_database::{Acquisition, Found, Outbox, Settled, SettlementDatabase};
@@ -80,7 +80,7 @@ impl SettlementDatabase for PostgresSettlements {
         })
     }
 
-    fn forget_applied(
+    fn forget_log(
         &self,
         group: Group,
         partition: Partition,
@@ -91,7 +91,8 @@ impl SettlementDatabase for PostgresSettlements {
             let all = (&topic, Offset(u64::MAX));
             let group = &group;
             let forget = |mut connection: Connection| async move {
-                applied::forget(&mut connection, group, partition, all).await
+                applied::forget(&mut connection, group, partition, all).await?;
+                parked::forget(&mut connection, group, partition, all.0).await
             };
             database.query("forgetting a log that is no more", forget).await
         })
@@ -155,6 +156,7 @@ async fn acquire(connection: &mut AsyncPgConnection, asked: &Acquisition) -> Que
     let (epoch, ledger) = owners::acquire(connection, group, partition, asked.at_least).await?;
     let stored = owners::progress(connection, group, partition).await?;
     let attempts = owners::attempts(connection, group, partition).await?;
+    let parked = parked::of(connection, group, partition).await?;
     let applied = applied::take(connection, group, partition, &stored).await?;
     let progress = asked.topics.iter().map(|topic| {
         let found = stored.iter().find(|(known, _)| known == topic).map(|(_, progress)| progress.clone());
@@ -163,7 +165,7 @@ async fn acquire(connection: &mut AsyncPgConnection, asked: &Acquisition) -> Que
     let progress = progress.collect();
     let owner = Owner { group: group.clone(), partition, epoch };
     let settled_before = !stored.is_empty() || ledger.consumed > 0;
-    let acquired = Acquired { owner, progress, ledger, attempts, applied };
+    let acquired = Acquired { owner, progress, ledger, attempts, parked, applied };
     Ok(Found { acquired, settled_before })
 }
 

@@ -10,13 +10,17 @@ use crate::transport::embedded::{
     catalog::{Catalog, stream_end},
     connection::{failed, store_error},
     log_id::{log_id, stream_of},
-    rows::{AttemptsRow, DeadLetterRow, DedupRow, LogRow, ProgressRow, StateRow},
-    schema::{attempts, dead_letters, dedup, log, progress, state},
+    rows::{AttemptsRow, DeadLetterRow, DedupRow, LogRow, ParkedRow, ProgressRow, StateRow},
+    schema::{attempts, dead_letters, dedup, log, parked, progress, state},
     tables,
 };
 
 /// Checks all rows, or those of the small tables and the last records of each partition.
-pub(super) fn rows(connection: &mut SqliteConnection, is_full: bool) -> Result<(), StoreError> {
+pub(super) fn rows(
+    connection: &mut SqliteConnection,
+    is_full: bool,
+    has_parked: bool,
+) -> Result<(), StoreError> {
     let catalog = Catalog::load(connection)?;
     Owners::load(connection)?;
     let what = failed("reading the progress");
@@ -26,6 +30,12 @@ pub(super) fn rows(connection: &mut SqliteConnection, is_full: bool) -> Result<(
     let what = failed("reading the counts of attempts");
     for row in attempts::table.load_iter::<AttemptsRow, DefaultLoadingMode>(connection).map_err(&what)? {
         row.map_err(&what)?.checked()?;
+    }
+    if has_parked {
+        let what = failed("reading the parked events");
+        for row in parked::table.load_iter::<ParkedRow, DefaultLoadingMode>(connection).map_err(&what)? {
+            row.map_err(&what)?.checked()?;
+        }
     }
     let what = failed("reading the dead letters");
     for row in

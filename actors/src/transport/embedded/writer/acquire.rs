@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use pandaflow::{
     Epoch, Group, Offset, Partition,
     policy::watermark::Progress,
-    ports::{Acquired, FailedAttempts, Owner, StoreError},
+    ports::{Acquired, FailedAttempts, Owner, ParkedEvent, StoreError},
 };
 
 use super::Desk;
@@ -14,8 +14,8 @@ use crate::transport::embedded::{
     catalog::{Catalog, Topic},
     connection::{failed, store_error},
     queue::AcquireJob,
-    rows::{AttemptsRow, GroupRow, OwnerRow, ProgressRow, StreamRow},
-    schema::{attempts, groups, owners, progress, streams},
+    rows::{AttemptsRow, GroupRow, OwnerRow, ParkedRow, ProgressRow, StreamRow},
+    schema::{attempts, groups, owners, parked, progress, streams},
 };
 
 /// What becomes known when the transaction is committed.
@@ -105,12 +105,13 @@ fn acquire(
         owners::table.find((group, part)).first(connection).optional().map_err(failed("reading an owner"))?;
     let ledger = owner.map(OwnerRow::checked).transpose()?.map(|row| row.ledger()).unwrap_or_default();
     let attempts = attempts_of(connection, catalog, group, part)?;
+    let parked = parked_of(connection, catalog, group, part)?;
     diesel::replace_into(owners::table)
         .values(&OwnerRow::new(group, part, epoch, &ledger))
         .execute(connection)
         .map_err(failed("writing an owner"))?;
     let owner = Owner { group: job.group.clone(), partition: job.partition, epoch };
-    Ok(Acquired { owner, progress: settled, ledger, attempts, applied: Vec::new() })
+    Ok(Acquired { owner, progress: settled, ledger, attempts, parked, applied: Vec::new() })
 }
 
 /// How far the group has come; one that is new begins where the log does. Its row says from now on that the group
@@ -168,4 +169,26 @@ fn attempts_of(
             })
         })
         .collect()
+}
+
+fn parked_of(
+    connection: &mut SqliteConnection,
+    catalog: &Catalog,
+    group: i32,
+    part: i64,
+) -> Result<Vec<ParkedEvent>, StoreError> {
+    let rows: Vec<ParkedRow> = parked::table
+        .filter(parked::group_id.eq(group).and(parked::part.eq(part)))
+        .load(connection)
+        .map_err(failed("reading the parked events"))?;
+    let topics = catalog.topics();
+    let event = |row: ParkedRow| {
+        let row = row.checked()?;
+        let topic = topics.iter().find(|topic| topic.id == row.topic_id).map(|topic| topic.name.clone());
+        let topic = topic.ok_or_else(|| {
+            store_error(format!("an event of topic {} is parked, which is not there", row.topic_id))
+        })?;
+        row.event(topic)
+    };
+    rows.into_iter().map(event).collect()
 }

@@ -131,6 +131,7 @@ fn write_all(
         pen.marks(connection, *group, &settlement.marks)?;
         pen.dead_letters(connection, &settlement.dead_letters)?;
         pen.attempts(connection, *group, partition, &settlement.attempts)?;
+        pen.parking(connection, *group, partition, &settlement.parking)?;
         for (topic, settled) in &settlement.progress {
             progress.insert((*group, partition, pen.topic(topic)?.id), settled);
         }

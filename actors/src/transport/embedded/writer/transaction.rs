@@ -10,7 +10,7 @@ use diesel::{
 use pandaflow::{
     DeadLetter, Epoch, Offset, Outgoing, Partition, Record, Timestamp, TopicName, partition_of,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{AttemptChange, Mark, StateChange},
+    ports::{AttemptChange, Mark, ParkChange, StateChange},
 };
 
 use crate::transport::embedded::{
@@ -18,8 +18,8 @@ use crate::transport::embedded::{
     headers_codec,
     listeners::Listeners,
     log_id::log_id,
-    rows::{AttemptsRow, DedupRow, LogRow, NewDeadLetter, OwnerRow, ProgressRow, PutState},
-    schema::{attempts, dead_letters, dedup, latest, log, owners, progress, state},
+    rows::{AttemptsRow, DedupRow, LogRow, NewDeadLetter, NewParked, OwnerRow, ProgressRow, PutState},
+    schema::{attempts, dead_letters, dedup, latest, log, owners, parked, progress, state},
 };
 
 /// Writes rows in a transaction and remembers what to tell once it is committed.
@@ -228,6 +228,33 @@ impl<'a> Pen<'a> {
                 AttemptChange::Ended { topic, offset } => {
                     let topic = self.topic(topic)?.id;
                     delete(attempts::table.find((group, part, topic, offset.0.cast_signed())))
+                        .execute(connection)?
+                }
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn parking(
+        &mut self,
+        connection: &mut SqliteConnection,
+        group: i32,
+        partition: Partition,
+        changes: &[ParkChange],
+    ) -> QueryResult<()> {
+        let part = i64::from(partition.0);
+        for change in changes {
+            match change {
+                ParkChange::Parked(event) => {
+                    let topic = self.topic(&event.record.topic)?.id;
+                    headers_codec::encode(&event.record.headers, &mut self.headers);
+                    let headers = (!self.headers.is_empty()).then_some(self.headers.as_slice());
+                    let row = NewParked::new(group, part, topic, event, headers);
+                    replace_into(parked::table).values(&row).execute(connection)?
+                }
+                ParkChange::Ended { topic, offset } => {
+                    let topic = self.topic(topic)?.id;
+                    delete(parked::table.find((group, part, topic, offset.0.cast_signed())))
                         .execute(connection)?
                 }
             };

@@ -1,5 +1,5 @@
-//! At-least-once: outputs and dead letters confirmed, then state and counts of attempts, then the dedup marks, then the
-//! offsets committed. A crash between any two leads to another try and never to a loss; what has gone into a state stands
+//! At-least-once: outputs and dead letters confirmed, then state, counts of attempts and parked events, then the dedup marks, then
+//! the end of events that were parked, then the offsets committed. A crash between any two leads to another try and never to a loss; what has gone into a state stands
 //! beside it, so that the other try doesn't apply it again.
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::transport::kafka::{
     desk::{NotCommitted, Request},
     failure::{closed, store_error},
     owners::Life,
+    parked::ended_records,
     sending::{give_up, send},
 };
 
@@ -39,7 +40,7 @@ async fn send_effects(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]
     send(core, records, || effects(core, settlements)).await
 }
 
-/// What comes after the outputs: states, marks.
+/// What comes after the outputs: states, parked events, marks, the end of what was parked.
 async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     let (records, entries) = changes(core, life, settlements).await?;
     if !records.is_empty() {
@@ -59,6 +60,14 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
             let why = format!("{}: the dedup store knows of a later owner, of epoch {by}", who(life));
             return Err((SettleErrorKind::StartOver, store_error(why)));
         }
+    }
+    let name = core.names.topic(&core.names.changelog(&life.owner.group)).into();
+    let (records, entries) = ended_records(&name, life, settlements);
+    if !records.is_empty() {
+        held(life)?;
+        send(core, records, || Ok(ended_records(&name, life, settlements).0)).await?;
+        let mut table = life.table();
+        entries.into_iter().for_each(|entry| table.take_in(entry));
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ use crate::transport::kafka::{
     desk::{NotCommitted, Request},
     failure::store_error,
     owners::Life,
+    parked::ended_records,
     record::Outbound,
     sending::give_up,
 };
@@ -40,8 +41,14 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Result<(), Why> {
     make_letter_topics(core, life, settlements).await?;
     let mut records = effects(core, settlements).map_err(retry)?;
-    let (changed, entries) = changes(core, life, settlements).await?;
+    let (changed, mut entries) = changes(core, life, settlements).await?;
     records.extend(changed);
+    if settlements.iter().any(|settlement| !settlement.parking.is_empty()) {
+        let name = core.names.topic(&core.names.changelog(&life.owner.group)).into();
+        let (ended, meaning) = ended_records(&name, life, settlements);
+        records.extend(ended);
+        entries.extend(meaning);
+    }
     records.extend(ranges(core, life, settlements).await?);
     // With a number, so that it can be told whether this commit became real.
     let number = life.commits.fetch_add(1, Ordering::Relaxed);

@@ -123,13 +123,16 @@ impl Place {
     }
 }
 
-/// State and counts of attempts as records of the changelog, and what they mean.
+/// State, counts of attempts and what is parked as records of the changelog, and what they mean.
 pub(super) async fn changes(
     core: &Arc<Core>,
     life: &Life,
     settlements: &[&Settlement],
 ) -> Result<(Vec<Outbound>, Vec<changelog::Entry>), Why> {
-    if settlements.iter().all(|settlement| settlement.states.is_empty() && settlement.attempts.is_empty()) {
+    let changes_nothing = |settlement: &&Settlement| {
+        settlement.states.is_empty() && settlement.attempts.is_empty() && settlement.parking.is_empty()
+    };
+    if settlements.iter().all(changes_nothing) && !life.table().parked.is_to_adopt() {
         return Ok(Default::default());
     }
     let owner = &life.owner;

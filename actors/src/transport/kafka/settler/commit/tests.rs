@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use pandaflow::{
     EventId, Group, Guarantee, Headers, Offset, Outgoing, Partition, SystemClock, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
-    ports::{Mark, Owner, SettlementStore, StateChange, Transport, Unsettled},
+    ports::{Claim, Mark, Owner, SettlementStore, StateChange, Transport, Unsettled, Verdict},
 };
 
 use super::*;
@@ -59,6 +59,7 @@ impl Stand {
             table: Table::default(),
             applied: Vec::new(),
             attempts: Vec::new(),
+            parked: Vec::new(),
             granted: None,
             rewind: false,
         };
@@ -118,6 +119,19 @@ impl Stand {
         tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.unwrap();
     }
 
+    /// Waits until the event at an offset is marked, which comes last before its commit.
+    async fn marked(&self, offset: u64) {
+        let id = EventId(uuid::Uuid::from_u128(u128::from(offset) + 1));
+        let (now, lease) = (Timestamp(0), std::time::Duration::ZERO);
+        let claim = Claim { owner: self.owner.clone(), ids: vec![id], now, lease };
+        let waits = async {
+            while self.ids.dedup().claim(claim.clone()).await != Ok(vec![Verdict::Done]) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.unwrap();
+    }
+
     async fn ends(&self) -> u64 {
         let (core, topic) = (Arc::clone(&self.core), self.topic.clone());
         let ends = self.core.background.ask(move || core.topics.ends(&topic, 0)).await.unwrap();
@@ -163,8 +177,8 @@ async fn a_commit_that_fails_brings_back_what_was_written_behind_it_and_no_outpu
     let first = stand.settle(0);
     let commit = stand.next_commit().await;
     let second = stand.settle(1);
-    stand.outputs(2).await;
-    // Its outputs are written, and its marks wait.
+    stand.marked(1).await;
+    // The outputs of the next one are written, and its marks wait.
     stand.ids.faults().dedup().hang();
     let third = stand.settle(2);
     stand.outputs(3).await;

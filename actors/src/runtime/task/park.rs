@@ -1,0 +1,227 @@
+//! Parking in a task: which events are taken out of the partition's way, and how they come back.
+//!
+//! What is parked lies with the settlements, and here in memory; [`Parking`] decides.
+
+use std::{collections::HashSet, pin::Pin, task::Context as PollContext};
+
+use bytes::Bytes;
+use pandaflow::{
+    Offset, Order, Record, StreamProcessor, Timestamp, TopicName,
+    policy::{
+        ledger::{Ledger, Outcome},
+        parking::{Parking, ParkingLimits, Released},
+        watermark::Watermark,
+    },
+    ports::{ParkChange, ParkedEvent, Verdict},
+};
+use tokio::time::Sleep;
+
+use super::Task;
+use crate::runtime::{
+    applied::AppliedEvents,
+    delivery::{Delivered, Delivery, From, Parked},
+    env::Env,
+};
+
+/// Events that come back from parking and have not ended, at most.
+const RELEASED_AT_ONCE: usize = 1_024;
+
+/// Wakes the task when a parked key is due.
+pub(super) struct Alarm {
+    due: Timestamp,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// What a new task makes of the parked events that it finds.
+pub(super) struct Found {
+    pub(super) parking: Parking,
+    /// Those that have gone into their key's state already.
+    pub(super) applied: HashSet<(TopicName, Offset)>,
+    /// Whether the ledger had to be corrected.
+    pub(super) corrected: bool,
+}
+
+/// Takes up what is parked. An event that the progress does not know of as settled comes again from the log, since its parking
+/// became real and the progress behind it did not; it is counted then.
+pub(super) fn found(
+    parked: Vec<ParkedEvent>,
+    limits: ParkingLimits,
+    order: Order,
+    inputs: &[(TopicName, Watermark)],
+    known: &AppliedEvents,
+    ledger: &mut Ledger,
+) -> Found {
+    let input = |record: &Record| inputs.iter().position(|(topic, _)| *topic == record.topic);
+    let comes_again = |record: &Record| {
+        input(record).is_some_and(|input| !inputs[input].1.progress().is_settled(record.offset))
+    };
+    let settled = parked.iter().filter(|event| !comes_again(&event.record)).count();
+    let applied = parked
+        .iter()
+        .filter(|event| input(&event.record).is_some_and(|input| known.knows(input, &event.record)));
+    let applied = applied.map(|event| (event.record.topic.clone(), event.record.offset)).collect();
+    let corrected = ledger.parked_are(settled as u64);
+    Found {
+        parking: Parking::restored(limits, parked, |record| key(order, record), comes_again),
+        applied,
+        corrected,
+    }
+}
+
+/// What an event is parked under. Without an order each event is alone.
+fn key(order: Order, record: &Record) -> Bytes {
+    match order {
+        Order::Key => record.key.clone().unwrap_or_default(),
+        Order::Partition => Bytes::new(),
+        Order::None => format!("{}@{}", record.topic, record.offset).into(),
+    }
+}
+
+impl<P: StreamProcessor> Task<P> {
+    /// Whether it is better to begin nothing new: most of what is tried fails, and something that waits for its next attempt will
+    /// show when that is over.
+    pub(super) fn waits_out_an_outage(&self) -> bool {
+        !self.waiting.is_empty() && self.env.outage.borrow().is_on()
+    }
+
+    /// The event, if it is to be begun. Not if its key is parked: then it goes behind the others; nor if it came from parking and
+    /// one before it has failed since: it is parked still.
+    pub(super) fn passes_parking(&mut self, delivery: Delivery) -> Option<Delivery> {
+        if self.parking.is_empty() {
+            return Some(delivery);
+        }
+        match &delivery.from {
+            From::Parking(parked) if self.parking.is_current(&parked.key, parked.wave) => Some(delivery),
+            From::Parking(_) => {
+                self.release_claims(std::slice::from_ref(&delivery));
+                self.deliveries.end(delivery);
+                None
+            }
+            From::Log(_) => {
+                let key = key(Env::<P>::DECLARATION.order, &delivery.record);
+                if delivery.verdict == Some(Verdict::Done) || !self.parking.holds(&key) {
+                    return Some(delivery);
+                }
+                let change =
+                    self.parking.park_behind(key, &delivery.record, delivery.failed, delivery.first_failed);
+                self.is_parked(delivery, change);
+                None
+            }
+        }
+    }
+
+    /// Parks an event that has failed, until it is due.
+    pub(super) fn park(&mut self, delivery: Delivery, due: Timestamp) {
+        if let From::Parking(parked) = &delivery.from {
+            let again = self.parking.again(&parked.key, delivery.failed, delivery.first_failed, due);
+            self.open.parking.extend(again);
+            self.release_claims(std::slice::from_ref(&delivery));
+            return self.deliveries.end(delivery);
+        }
+        let key = key(Env::<P>::DECLARATION.order, &delivery.record);
+        let change = self.parking.park(key, &delivery.record, delivery.failed, delivery.first_failed, due);
+        self.is_parked(delivery, change);
+    }
+
+    /// Books an event of the log that is parked. Its attempts are counted where it lies now.
+    fn is_parked(&mut self, mut delivery: Delivery, change: ParkChange) {
+        self.release_claims(std::slice::from_ref(&delivery));
+        self.env.telemetry.borrow_mut().batch.ledger.parked += 1;
+        self.open.parking.push(change);
+        // It is not done: it is claimed again when it comes back.
+        delivery.claimed = None;
+        self.settled(delivery, Outcome::Parked);
+    }
+
+    /// Whether events may be taken in of which each might have to be parked. If not, health says so.
+    pub(super) fn has_room_to_park(&mut self) -> bool {
+        let full = self.parking.is_full();
+        if full && self.parking_full.is_none() {
+            let count = self.parking.count();
+            let mut trouble = self.env.trouble("parking");
+            trouble.tell(&format!(
+                "{} of {} keys, {} of {} events and {} of {} bytes are parked: partition {} of {} takes in nothing until some of them have ended",
+                count.keys,
+                self.limits.parking.keys,
+                count.events,
+                self.limits.parking.events,
+                count.bytes,
+                self.limits.parking.bytes,
+                self.owner_partition(),
+                Env::<P>::DECLARATION.name,
+            ));
+            self.parking_full = Some(trouble);
+        } else if !full && let Some(trouble) = self.parking_full.take() {
+            trouble.over();
+        }
+        !full
+    }
+
+    /// Whether a parked event is to be handed out now. If not, the task is woken when one is.
+    pub(super) fn has_due(&mut self, cx: &mut PollContext<'_>) -> bool {
+        let Some(due) = self.parking.next_due().filter(|_| self.parking.out() < RELEASED_AT_ONCE) else {
+            return false;
+        };
+        let now = self.env.clock.now();
+        if due <= now {
+            self.alarm = None;
+            return true;
+        }
+        if self.alarm.as_ref().is_none_or(|alarm| alarm.due != due) {
+            self.alarm = Some(Alarm { due, sleep: Box::pin(tokio::time::sleep(due.since(now))) });
+        }
+        let rings = self.alarm.as_mut().is_some_and(|alarm| alarm.sleep.as_mut().poll(cx).is_ready());
+        if rings {
+            // The clock that is asked and the one that wakes may differ by a little.
+            self.alarm = None;
+            cx.waker().wake_by_ref();
+        }
+        false
+    }
+
+    /// Lets parked events come back that are due.
+    pub(super) fn release(&mut self) {
+        let now = self.env.clock.now();
+        let released = self.parking.release(now, RELEASED_AT_ONCE - self.parking.out());
+        self.turns.released(released.len());
+        for Released { key, event, wave } in released {
+            let record = event.record;
+            let Some(input) = self.inputs.iter().position(|(topic, _)| *topic == record.topic) else {
+                // An earlier version of the processor read that topic. What is parked of it waits for one that does.
+                continue;
+            };
+            let applied = self.applied_parked.contains(&(record.topic.clone(), record.offset));
+            self.arrivals += 1;
+            let lane = self.lanes.lane_of(record.key.as_ref());
+            self.next_batch.push(self.deliveries.make(Delivered {
+                input,
+                from: From::Parking(Box::new(Parked { key, wave })),
+                failed: event.attempts,
+                first_failed: event.first_failed,
+                claimed: None,
+                arrival: self.arrivals,
+                lane,
+                applied,
+                verdict: applied.then_some(Verdict::Done),
+                record,
+            }));
+        }
+    }
+}
+
+/// Whether counts of an event's failed attempts may be stored, which are not needed once it is parked: they are, but for an event
+/// that was parked at its first.
+pub(super) fn ends_count(failed: u32, outcome: Outcome) -> bool {
+    failed > u32::from(outcome == Outcome::Parked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_ended_if_there_can_be_one() {
+        let ends = |failed| [ends_count(failed, Outcome::Parked), ends_count(failed, Outcome::Succeeded)];
+        assert_eq!([ends(0), ends(1), ends(2)], [[false, false], [false, true], [true, true]]);
+    }
+}

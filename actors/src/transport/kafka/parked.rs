@@ -1,0 +1,361 @@
+//! Parked events in a group's changelog: they lie beside its state, are brought back with it, and depend on no other topic.
+//!
+//! A record tells the epoch of the owner that wrote it. An owner writes all that it has found again, as its own, before its first
+//! commit: what lies there under an epoch below that of the last commit was written late, by an owner that had lost the partition,
+//! and is passed over.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::{BufMut, Bytes};
+use hashbrown::HashMap;
+use pandaflow::{
+    Clock, Headers, Offset, Partition, Record, SystemClock, Timestamp, TopicName,
+    ports::{ParkChange, ParkedEvent, Settlement, StoreError},
+};
+use rdkafka::message::{Header, OwnedHeaders};
+
+use super::{
+    changelog::{APPLIED, Entry, applied_header},
+    core::Core,
+    failure::store_error,
+    owners::Life,
+    record::Outbound,
+    varint,
+};
+use crate::transport::headers_codec;
+
+const VERSION: u8 = 1;
+/// What the key of a parked event's record begins with.
+pub(super) const PARKED: u8 = b'p';
+/// Bytes of a record beside those of the event, at most.
+const OVERHEAD: usize = 1024;
+
+/// An event's topic and offset.
+type Place = (TopicName, Offset);
+
+/// What is parked of one partition, by its changelog.
+#[derive(Debug, Default)]
+pub(super) struct ParkedEvents {
+    /// With the epoch of who wrote it.
+    known: BTreeMap<Place, (u64, ParkedEvent)>,
+    /// Whose records are to be removed.
+    outdated: Vec<Place>,
+    /// Whether what was found is to be written again, before anything is committed.
+    to_adopt: bool,
+}
+
+impl ParkedEvents {
+    /// Takes a record in. What an owner wrote after a later one had written is passed over.
+    pub(super) fn take_in(&mut self, place: Place, epoch: u64, event: Option<ParkedEvent>) {
+        if self.known.get(&place).is_some_and(|(known, _)| *known > epoch) {
+            return;
+        }
+        match event {
+            Some(event) => drop(self.known.insert(place, (epoch, event))),
+            None => drop(self.known.remove(&place)),
+        }
+    }
+
+    /// All has been read, and the last commit was made in this epoch.
+    pub(super) fn found(&mut self, committed: u64) {
+        let late: Vec<Place> = self
+            .known
+            .iter()
+            .filter(|(_, (epoch, _))| *epoch < committed)
+            .map(|(place, _)| place.clone())
+            .collect();
+        for place in late {
+            self.known.remove(&place);
+            self.outdated.push(place);
+        }
+        self.to_adopt = !self.known.is_empty() || !self.outdated.is_empty();
+    }
+
+    /// What was found is written again, and what is not parked any more is removed.
+    pub(super) fn adopted(&mut self) {
+        self.outdated.clear();
+        self.to_adopt = false;
+    }
+
+    /// Whether there is something to write though nothing has changed.
+    pub(super) fn is_to_adopt(&self) -> bool {
+        self.to_adopt
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    pub(super) fn contains(&self, topic: &TopicName, offset: Offset) -> bool {
+        !self.known.is_empty() && self.known.contains_key(&(topic.clone(), offset))
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = &ParkedEvent> {
+        self.known.values().map(|(_, event)| event)
+    }
+
+    /// A topic was made anew: its offsets mean other events from now on, and those that were parked of it are let go of. Tells how
+    /// many that are.
+    pub(super) fn forget_log(&mut self, topic: &TopicName) -> usize {
+        let before = self.known.len();
+        self.known.retain(|place, _| {
+            let stays = place.0 != *topic;
+            if !stays {
+                self.outdated.push(place.clone());
+            }
+            stays
+        });
+        before - self.known.len()
+    }
+
+    /// Whether an event is parked that the log of its topic doesn't reach.
+    pub(super) fn knows_beyond(&self, topic: &TopicName, end: Offset) -> bool {
+        self.known.keys().any(|(known, offset)| known == topic && *offset >= end)
+    }
+}
+
+/// The last word of settlements on each event.
+fn last_words<'a>(
+    settlements: &[&'a Settlement],
+) -> HashMap<(&'a TopicName, Offset), Option<&'a ParkedEvent>> {
+    let changes = settlements.iter().flat_map(|settlement| &settlement.parking);
+    let word = |change: &'a ParkChange| match change {
+        ParkChange::Parked(event) => ((&event.record.topic, event.record.offset), Some(&**event)),
+        ParkChange::Ended { topic, offset } => ((topic, *offset), None),
+    };
+    changes.map(word).collect()
+}
+
+/// Events that are parked, as records of the changelog, and what they mean; with them those that the owner has found.
+pub(super) fn parked_records(
+    topic: &Arc<str>,
+    life: &Life,
+    settlements: &[&Settlement],
+) -> (Vec<Outbound>, Vec<Entry>) {
+    let words = last_words(settlements);
+    let (mut records, mut entries) = (Vec::new(), Vec::new());
+    let epoch = life.owner.epoch.0;
+    {
+        let table = life.table();
+        let parked = &table.parked;
+        if parked.to_adopt {
+            for ((of, offset), (_, event)) in &parked.known {
+                if !words.contains_key(&(of, *offset)) {
+                    records.push(record(topic, life, (of, *offset), Some(event)));
+                    entries.push(Entry::Parked((of.clone(), *offset), epoch, Some(Box::new(event.clone()))));
+                }
+            }
+            for (of, offset) in &parked.outdated {
+                if !words.contains_key(&(of, *offset)) {
+                    records.push(record(topic, life, (of, *offset), None));
+                }
+            }
+            entries.push(Entry::Adopted);
+        }
+    }
+    for ((of, offset), event) in words {
+        if let Some(event) = event {
+            records.push(record(topic, life, (of, offset), Some(event)));
+            entries.push(Entry::Parked((of.clone(), offset), epoch, Some(Box::new(event.clone()))));
+        }
+    }
+    (records, entries)
+}
+
+/// Parked events that have ended, in the same way. They are written once all that follows from them is real: what is still parked
+/// then is tried again, and found to be done.
+pub(super) fn ended_records(
+    topic: &Arc<str>,
+    life: &Life,
+    settlements: &[&Settlement],
+) -> (Vec<Outbound>, Vec<Entry>) {
+    let ended = last_words(settlements).into_iter().filter(|(_, event)| event.is_none());
+    let epoch = life.owner.epoch.0;
+    let both = |((of, offset), _): ((&TopicName, Offset), _)| {
+        (record(topic, life, (of, offset), None), Entry::Parked((of.clone(), offset), epoch, None))
+    };
+    ended.map(both).unzip()
+}
+
+fn record(
+    topic: &Arc<str>,
+    life: &Life,
+    (of, offset): (&TopicName, Offset),
+    event: Option<&ParkedEvent>,
+) -> Outbound {
+    let epoch = applied_header(life.owner.epoch, &[]);
+    Outbound {
+        topic: Arc::clone(topic),
+        partition: life.owner.partition,
+        timestamp: SystemClock.now().0,
+        key: Some(key(of, offset)),
+        value: event.map(value),
+        headers: Some(OwnedHeaders::new().insert(Header { key: APPLIED, value: Some(&epoch[..]) })),
+    }
+}
+
+/// Whether an event can be parked at all.
+pub(super) fn check_parked(core: &Core, change: &ParkChange) -> Result<(), StoreError> {
+    let ParkChange::Parked(event) = change else { return Ok(()) };
+    let record = &event.record;
+    let (size, limit) = (record.size() + record.topic.len() + OVERHEAD, core.config.record_limit());
+    if size > limit {
+        return Err(store_error(format!(
+            "the event {}[{}]@{} has to be parked, which takes a record of {size} bytes in the changelog, and the limit is {limit}: \
+             raise KAFKA__PROPERTY__MESSAGE_MAX_BYTES, and max.message.bytes of the changelog's topic",
+            record.topic, record.partition, record.offset
+        )));
+    }
+    Ok(())
+}
+
+fn key(topic: &TopicName, offset: Offset) -> Bytes {
+    let mut bytes = vec![PARKED];
+    bytes.put_u64(offset.0);
+    bytes.extend_from_slice(topic.as_bytes());
+    bytes.into()
+}
+
+fn value(event: &ParkedEvent) -> Bytes {
+    let record = &event.record;
+    let mut bytes = Vec::with_capacity(record.size() + 64);
+    bytes.push(VERSION);
+    varint::put(&mut bytes, event.place);
+    varint::put(&mut bytes, event.attempts.into());
+    for time in [event.first_failed, event.due] {
+        bytes.push(u8::from(time.is_some()));
+        bytes.put_i64(time.unwrap_or_default().0);
+    }
+    varint::put(&mut bytes, record.partition.0.into());
+    bytes.put_i64(record.timestamp.0);
+    for part in [&record.key, &record.value] {
+        bytes.push(u8::from(part.is_some()));
+        varint::put_bytes(&mut bytes, part.as_deref().unwrap_or_default());
+    }
+    let mut headers = Vec::new();
+    headers_codec::encode(&record.headers, &mut headers);
+    varint::put_bytes(&mut bytes, &headers);
+    bytes.into()
+}
+
+/// Takes a record apart, but for the first byte of its key.
+pub(super) fn read(key: &[u8], value: Option<Bytes>, epoch: u64) -> Option<Entry> {
+    let (offset, topic) = key.split_first_chunk()?;
+    let offset = Offset(u64::from_be_bytes(*offset));
+    let topic = TopicName::new(std::str::from_utf8(topic).ok()?);
+    let event = match value {
+        Some(value) => Some(Box::new(read_value(&topic, offset, &value)?)),
+        None => None,
+    };
+    Some(Entry::Parked((topic, offset), epoch, event))
+}
+
+fn read_value(topic: &TopicName, offset: Offset, whole: &Bytes) -> Option<ParkedEvent> {
+    let (VERSION, mut bytes) = whole.split_first().map(|(version, rest)| (*version, rest))? else {
+        return None;
+    };
+    let place = varint::take(&mut bytes)?;
+    let attempts = u32::try_from(varint::take(&mut bytes)?).ok()?;
+    let first_failed = take_time(&mut bytes)?;
+    let due = take_time(&mut bytes)?;
+    let partition = Partition(u32::try_from(varint::take(&mut bytes)?).ok()?);
+    let timestamp = Timestamp(take_number(&mut bytes)?);
+    let (key, value) = (take_part(&mut bytes)?, take_part(&mut bytes)?);
+    let headers = varint::take_bytes(&mut bytes)?;
+    let headers = if headers.is_empty() {
+        Headers::default()
+    } else {
+        headers_codec::decode(Bytes::copy_from_slice(headers)).ok()?
+    };
+    let record = Record { topic: topic.clone(), partition, offset, timestamp, key, value, headers };
+    Some(ParkedEvent { place, record, attempts, first_failed, due })
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<i64> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(i64::from_be_bytes(*number))
+}
+
+fn take_flag(bytes: &mut &[u8]) -> Option<bool> {
+    let (flag, rest) = bytes.split_first()?;
+    *bytes = rest;
+    (*flag <= 1).then_some(*flag == 1)
+}
+
+fn take_time(bytes: &mut &[u8]) -> Option<Option<Timestamp>> {
+    let there = take_flag(bytes)?;
+    let time = Timestamp(take_number(bytes)?);
+    Some(there.then_some(time))
+}
+
+fn take_part(bytes: &mut &[u8]) -> Option<Option<Bytes>> {
+    let there = take_flag(bytes)?;
+    let part = varint::take_bytes(bytes)?;
+    Some(there.then(|| Bytes::copy_from_slice(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use pandaflow::Header;
+
+    use super::*;
+
+    fn event(offset: u64) -> ParkedEvent {
+        let record = Record {
+            topic: TopicName::new("t"),
+            partition: Partition(3),
+            offset: Offset(offset),
+            timestamp: Timestamp(1_000),
+            key: Some(Bytes::from_static(b"k")),
+            value: None,
+            headers: Headers::new(vec![Header { name: Bytes::from_static(b"h"), value: None }]),
+        };
+        ParkedEvent { place: 300, record, attempts: 2, first_failed: Some(Timestamp(5)), due: None }
+    }
+
+    /// Frozen: what version 1 wrote is read by every later one.
+    #[test]
+    fn the_written_form_is_frozen() {
+        let event = event(9);
+        let (key, value) = (key(&event.record.topic, Offset(9)), value(&event));
+        assert_eq!(&key[..], b"p\0\0\0\0\0\0\0\x09t");
+        let expected = b"\x01\xac\x02\x02\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\x03\xe8\x01\x01k\0\0\x04\x01\x01h\0";
+        assert_eq!(&value[..], expected);
+        let place = (TopicName::new("t"), Offset(9));
+        assert_eq!(
+            read(&key[1..], Some(value), 4),
+            Some(Entry::Parked(place.clone(), 4, Some(Box::new(event))))
+        );
+        assert_eq!(read(&key[1..], None, 4), Some(Entry::Parked(place, 4, None)));
+    }
+
+    #[test]
+    fn what_is_cut_off_or_of_another_version_is_not_read() {
+        let whole = value(&event(9));
+        for end in 0..whole.len() {
+            assert_eq!(read_value(&TopicName::new("t"), Offset(9), &whole.slice(..end)), None, "{end}");
+        }
+        let newer = [&[2], &whole[1..]].concat();
+        assert_eq!(read_value(&TopicName::new("t"), Offset(9), &newer.into()), None);
+    }
+
+    #[test]
+    fn what_an_owner_wrote_late_is_passed_over() {
+        let place = |offset| (TopicName::new("t"), Offset(offset));
+        let mut parked = ParkedEvents::default();
+        parked.take_in(place(1), 3, Some(event(1)));
+        parked.take_in(place(1), 5, Some(event(1)));
+        parked.take_in(place(2), 5, Some(event(2)));
+        // Of the owner of epoch 4, who didn't know that it had lost the partition.
+        parked.take_in(place(1), 4, None);
+        parked.take_in(place(3), 4, Some(event(3)));
+        // Of one that has begun and not committed.
+        parked.take_in(place(4), 6, Some(event(4)));
+        parked.found(5);
+        let offsets: Vec<u64> = parked.events().map(|event| event.record.offset.0).collect();
+        assert_eq!(offsets, [1, 2, 4]);
+        assert_eq!(parked.outdated, [place(3)]);
+        assert!(parked.is_to_adopt());
+    }
+}

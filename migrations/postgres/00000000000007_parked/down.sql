@@ -1,0 +1,1 @@
+DROP TABLE pandaflow_parked;
