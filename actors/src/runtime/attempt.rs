@@ -141,7 +141,9 @@ async fn handle<P: StreamProcessor>(
                 env.telemetry.borrow_mut().batch.retries += 1;
                 slog::debug!(log, "attempt failed: parked"; "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
                 // The lane has its wait, too; if the task drains, the next one has a new struct anyway.
-                let _ = Box::pin(env.wait(rebuild)).await;
+                if !rebuild.is_zero() {
+                    let _ = Box::pin(env.wait(rebuild)).await;
+                }
                 return How::Parked(now.after(wait));
             }
             Next::GiveUp => {

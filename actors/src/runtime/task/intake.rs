@@ -94,6 +94,10 @@ impl<P: StreamProcessor> Task<P> {
         } else if fresh_wait {
             self.take_in();
             self.turns.fresh(self.next_batch.len());
+            // All of it may have been parked before, and can be handed out now that the log has brought it again.
+            if self.next_batch.is_empty() && self.has_due(cx) {
+                self.release();
+            }
         }
         !self.next_batch.is_empty()
     }

@@ -10,7 +10,7 @@ use pandaflow::{
     policy::{
         ledger::{Ledger, Outcome},
         parking::{Parking, ParkingLimits, Released},
-        watermark::Watermark,
+        watermark::{Progress, Watermark},
     },
     ports::{ParkChange, ParkedEvent, Verdict},
 };
@@ -44,7 +44,7 @@ pub(super) struct Found {
 /// Takes up what is parked. An event that the progress does not know of as settled comes again from the log, since its parking
 /// became real and the progress behind it did not; it is counted then.
 pub(super) fn found(
-    parked: Vec<ParkedEvent>,
+    mut parked: Vec<ParkedEvent>,
     limits: ParkingLimits,
     order: Order,
     inputs: &[(TopicName, Watermark)],
@@ -52,15 +52,17 @@ pub(super) fn found(
     ledger: &mut Ledger,
 ) -> Found {
     let input = |record: &Record| inputs.iter().position(|(topic, _)| *topic == record.topic);
-    let comes_again = |record: &Record| {
-        input(record).is_some_and(|input| !inputs[input].1.progress().is_settled(record.offset))
-    };
+    let progress: Vec<Progress> = inputs.iter().map(|(_, watermark)| watermark.progress()).collect();
+    let comes_again =
+        |record: &Record| input(record).is_some_and(|input| !progress[input].is_settled(record.offset));
     let settled = parked.iter().filter(|event| !comes_again(&event.record)).count();
     let applied = parked
         .iter()
         .filter(|event| input(&event.record).is_some_and(|input| known.knows(input, &event.record)));
     let applied = applied.map(|event| (event.record.topic.clone(), event.record.offset)).collect();
     let corrected = ledger.parked_are(settled as u64);
+    // What an earlier version of the processor has parked of a topic that this one doesn't read stays where it is stored.
+    parked.retain(|event| input(&event.record).is_some());
     Found {
         parking: Parking::restored(limits, parked, |record| key(order, record), comes_again),
         applied,
@@ -179,6 +181,18 @@ impl<P: StreamProcessor> Task<P> {
         false
     }
 
+    /// At the end of a turn in which something may have been parked: the task is woken when it is due.
+    pub(super) fn set_alarm(&mut self, cx: &mut PollContext<'_>) {
+        let takes_none = self.drainage.is_some() || self.failure.is_some();
+        // Whatever is prepared wakes the task by itself.
+        if self.parking.is_empty() || takes_none || self.preparing.is_some() || self.next_is_prepared {
+            return;
+        }
+        if self.has_due(cx) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// Lets parked events come back that are due.
     pub(super) fn release(&mut self) {
         let now = self.env.clock.now();
@@ -187,7 +201,6 @@ impl<P: StreamProcessor> Task<P> {
         for Released { key, event, wave } in released {
             let record = event.record;
             let Some(input) = self.inputs.iter().position(|(topic, _)| *topic == record.topic) else {
-                // An earlier version of the processor read that topic. What is parked of it waits for one that does.
                 continue;
             };
             let applied = self.applied_parked.contains(&(record.topic.clone(), record.offset));

@@ -47,6 +47,7 @@ impl<P: StreamProcessor> Task<P> {
             cx.waker().wake_by_ref();
         }
         self.settle(cx);
+        self.set_alarm(cx);
     }
 
     /// Whether there are events that wait for nothing but their turn.

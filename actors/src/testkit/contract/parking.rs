@@ -71,7 +71,7 @@ pub async fn an_event_parked_again_takes_its_own_place_and_one_that_ended_is_gon
     for parking in settlements {
         stage.settle(Settlement { parking, ..effects(&owner) }).await;
     }
-    assert_eq!(found(&stage, &[&topic]).await, [again.clone()]);
+    assert_eq!(found(&stage, &[&topic]).await, std::slice::from_ref(&again));
     let owner = stage.acquire("g", 0, &[&topic]).await.owner;
     stage.settle(Settlement { parking: vec![ended(&again)], ..effects(&owner) }).await;
     assert_eq!(found(&stage, &[&topic]).await, []);
@@ -97,7 +97,7 @@ pub async fn a_replaced_owner_parks_and_ends_nothing(stage: Stage) {
     let earlier = stage.acquire("g", 0, &[&topic]).await.owner;
     let (kept, late) = (parked(&topic, 1, 1), parked(&topic, 2, 2));
     stage.settle(Settlement { parking: vec![change(&kept)], ..effects(&earlier) }).await;
-    assert_eq!(found(&stage, &[&topic]).await, [kept.clone()]);
+    assert_eq!(found(&stage, &[&topic]).await, std::slice::from_ref(&kept));
     let parking = vec![ended(&kept), change(&late)];
     let refused = stage.settlements().settle(Settlement { parking, ..effects(&earlier) }).await;
     let kind = refused.expect_err("it was replaced").error.kind;

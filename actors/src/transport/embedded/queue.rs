@@ -32,7 +32,7 @@ pub(super) type SettleReply = Reply<(), (Box<Unsettled>, Option<ReadAt>)>;
 /// Something for the writer to do.
 #[derive(Debug)]
 pub(super) enum Job {
-    Settle(SettleJob),
+    Settle(Box<SettleJob>),
     Acquire(AcquireJob),
     CreateTopics(Vec<TopicToCreate>, Reply<()>),
     /// Events are done whose settlement is another store's.
@@ -163,7 +163,7 @@ impl Queue {
             return job.refuse(error(SettleErrorKind::Retry, message), None);
         }
         (waiting.rows, waiting.bytes) = (rows, bytes);
-        waiting.jobs.push_back(Job::Settle(job));
+        waiting.jobs.push_back(Job::Settle(Box::new(job)));
         drop(waiting);
         self.filled.notify_one();
     }

@@ -104,7 +104,7 @@ impl Desk {
                 self.acquire(std::mem::take(&mut acquires));
             }
             match job {
-                Job::Settle(job) => settles.push(job),
+                Job::Settle(job) => settles.push(*job),
                 Job::Acquire(job) => acquires.push(job),
                 Job::CreateTopics(topics, reply) => {
                     let made = self.writer.create_topics(&topics);
