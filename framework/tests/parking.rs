@@ -123,7 +123,7 @@ proptest! {
                 Step::Dies => {
                     out.clear();
                     let found: Vec<_> = store.values().rev().cloned().collect();
-                    parking = Parking::restored(ParkingLimits::default(), found, key, |_| false);
+                    parking = Parking::restored(ParkingLimits::default(), found, key);
                 }
             }
             let events: usize = model.values().map(VecDeque::len).sum();
@@ -141,29 +141,6 @@ proptest! {
             write(&mut store, parking.ended(&one.key).unwrap());
         }
         prop_assert!(store.is_empty());
-    }
-
-    #[test]
-    fn an_event_that_the_log_brings_once_more_is_handed_out_after_that(before in 0_u64..5, behind in 0_u64..5) {
-        let event = |offset| ParkedEvent {
-            place: offset,
-            record: record(1, offset),
-            attempts: 1,
-            first_failed: None,
-            due: Some(Timestamp(0)),
-        };
-        let found = (0..before + behind).map(event).collect();
-        // The progress has not passed those from `before` on.
-        let mut parking = Parking::restored(ParkingLimits::default(), found, key, |record| record.offset.0 >= before);
-        let released = |parking: &mut Parking| -> Vec<u64> {
-            parking.release(Timestamp(0), 100).iter().map(|one| one.event.record.offset.0).collect()
-        };
-        prop_assert_eq!(released(&mut parking), (0..before).collect::<Vec<_>>());
-        for offset in before..before + behind {
-            prop_assert!(parking.came_again(&TopicName::new("t"), Offset(offset)));
-            prop_assert!(!parking.came_again(&TopicName::new("t"), Offset(offset)));
-            prop_assert_eq!(released(&mut parking), [offset]);
-        }
     }
 
     #[test]
@@ -197,7 +174,7 @@ fn limits_of_keys_events_and_bytes_are_each_a_limit() {
             first_failed: None,
             due: None,
         });
-        Parking::restored(limits, found.collect(), key, |_| false)
+        Parking::restored(limits, found.collect(), key)
     };
     assert!(!parking(2, 2).is_full());
     assert!(parking(3, 1).is_full(), "keys");
@@ -210,7 +187,7 @@ fn limits_of_keys_events_and_bytes_are_each_a_limit() {
         first_failed: None,
         due: None,
     });
-    assert!(Parking::restored(few, found.collect(), key, |_| false).is_full(), "bytes");
+    assert!(Parking::restored(few, found.collect(), key).is_full(), "bytes");
 }
 
 #[test]

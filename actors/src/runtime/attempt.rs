@@ -164,7 +164,9 @@ async fn handle<P: StreamProcessor>(
 fn in_place_or_parked<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery, next: Next) -> Next {
     match next {
         Next::Retry { wait } if delivery.is_released() => Next::Park { wait },
-        Next::Park { wait } if !delivery.is_released() && !env.may_park() => Next::Retry { wait },
+        Next::Park { wait } if !delivery.is_released() && !env.may_park(&delivery.record) => {
+            Next::Retry { wait }
+        }
         next => next,
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Delivered {
     pub(crate) first_failed: Option<Timestamp>,
     /// Its event's id, where dedup needed it.
     pub(crate) claimed: Option<EventId>,
+    /// Whether a parked event of its offset is stored, though it comes from the log.
+    pub(crate) was_parked: bool,
     /// Its place among all that the task took in.
     pub(crate) arrival: Arrival,
     /// Its lane; `None` if any will do.

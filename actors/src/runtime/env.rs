@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::FutureExt;
 use pandaflow::{
-    Clock, Declaration, Order, Scope, StreamProcessor,
+    Clock, Declaration, Order, Record, Scope, StreamProcessor,
     policy::{outage::OutageWatch, restart_budget::RestartBudget, retry::RetryPolicy},
     ports::{AttemptChange, Owner, SettlementStore, StateStore},
 };
@@ -82,8 +82,9 @@ impl<P: StreamProcessor> Env<P> {
     pub(crate) const DECLARATION: Declaration = P::DECLARATION;
 
     /// Whether an event that has to wait for long may be taken out of its partition's way.
-    pub(crate) fn may_park(&self) -> bool {
-        Self::DECLARATION.order != Order::Partition && !self.outage.borrow().is_on()
+    pub(crate) fn may_park(&self, record: &Record) -> bool {
+        let allowed = Self::DECLARATION.order != Order::Partition && !self.outage.borrow().is_on();
+        allowed && self.settlement.fits_parking(record)
     }
 
     /// Begins to drain.

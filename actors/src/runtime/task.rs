@@ -163,7 +163,9 @@ pub(crate) struct Task<P: StreamProcessor> {
     committing: VecDeque<Box<Committing<P>>>,
     /// Events that wait beside the partition.
     parking: Parking,
-    /// Those that went into a state in an earlier life.
+    /// Those that the log brings once more: their parking became real, and the progress behind it did not.
+    unsettled_parked: BTreeMap<(usize, Offset), ParkedEvent>,
+    /// Parked events that went into a state in an earlier life.
     applied_parked: HashSet<(TopicName, Offset)>,
     /// Whether those or fresh ones come next.
     turns: Turns,
@@ -206,6 +208,7 @@ impl<P: StreamProcessor> Task<P> {
         let open = OpenSettlement { ledger_corrected: found.corrected, ..OpenSettlement::default() };
         Self {
             parking: found.parking,
+            unsettled_parked: found.unsettled,
             applied_parked: found.applied,
             turns: Turns::default(),
             alarm: None,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use pandaflow::{
-    Classify, Context, Event, Handle, Partition, StreamProcessor, TopicSpec,
-    policy::{ledger::Ledger, parking::ParkingLimits},
-    ports::SettleErrorKind,
+    Classify, Context, Event, Handle, Offset, Partition, Record, StreamProcessor, Timestamp, TopicSpec,
+    policy::{ledger::Ledger, parking::ParkingLimits, watermark::Progress},
+    ports::{ParkChange, ParkedEvent, SettleErrorKind, Settlement, Transport},
 };
 use pandaflow_actors::{Program, RuntimeConfig, health::Status, testkit::TestKit};
 use proptest::{collection::vec, prelude::*};
@@ -257,6 +257,66 @@ async fn where_the_partition_is_the_order_nothing_is_parked() {
     assert_eq!((made.lock().unwrap().len(), kit.ledger::<Strict>().parked), (1, 0));
     kit.run_until_idle().await;
     assert_eq!(*made.lock().unwrap(), [("a".into(), 0, 1), ("a".into(), 0, 2), ("b".into(), 1, 1)]);
+}
+
+/// Stores that make parking real before the progress may stop in between: then the log brings once more what is parked.
+#[actix::test]
+async fn what_is_parked_and_comes_again_from_the_log_keeps_its_order_its_attempts_and_its_count() {
+    let (mut kit, made) = start_errands(few()).await;
+    kit.stop().await;
+    for no in 0..4 {
+        kit.send("errands", errand("k", no, 0, 0));
+    }
+    let records = kit.records("errands");
+    // As if 1 had failed once and 2 gone behind it, and the process had died before it settled 0, 1 and 2.
+    let parked = |no: usize, due: bool| {
+        let attempts = u32::from(due);
+        let (first_failed, due) = (due.then_some(Timestamp(0)), due.then_some(Timestamp(0)));
+        ParkChange::Parked(Box::new(ParkedEvent {
+            place: no as u64,
+            record: records[no].clone(),
+            attempts,
+            first_failed,
+            due,
+        }))
+    };
+    let store = kit.transport().settlement();
+    let owner =
+        store.acquire(kit.group::<Errands>(), Partition(0), vec![kit.topic("errands")]).await.unwrap().owner;
+    let parking = vec![parked(1, true), parked(2, false)];
+    store.settle(Settlement { parking, ..Settlement::empty(owner) }).await.unwrap();
+    kit.restart().await;
+    kit.run_until_idle().await;
+    assert_eq!(attempts_at(&made, "k"), [(0, 1), (1, 2), (2, 1), (3, 1)]);
+    assert_eq!(kit.ledger::<Errands>(), Ledger { consumed: 4, succeeded: 4, ..Ledger::default() });
+    let found =
+        store.acquire(kit.group::<Errands>(), Partition(0), vec![kit.topic("errands")]).await.unwrap();
+    assert_eq!(found.parked, []);
+}
+
+/// Of a log that has moved on meanwhile, by retention or compaction, they are taken from where they are parked.
+#[actix::test]
+async fn what_is_parked_and_does_not_come_again_is_handled_all_the_same() {
+    let (mut kit, made) = start_errands(few()).await;
+    kit.stop().await;
+    for no in 0..3 {
+        kit.send("errands", errand("k", no, 0, 0));
+    }
+    let records = kit.records("errands");
+    let gone = Record { offset: Offset(1), ..records[1].clone() };
+    let store = kit.transport().settlement();
+    let topic = kit.topic("errands");
+    let owner = store.acquire(kit.group::<Errands>(), Partition(0), vec![topic.clone()]).await.unwrap().owner;
+    let event =
+        ParkedEvent { place: 0, record: gone, attempts: 2, first_failed: None, due: Some(Timestamp(0)) };
+    let parking = vec![ParkChange::Parked(Box::new(event))];
+    // The progress passes it without its having been counted.
+    let progress = vec![(topic, Progress::at(Offset(2)))];
+    store.settle(Settlement { parking, progress, ..Settlement::empty(owner) }).await.unwrap();
+    kit.restart().await;
+    kit.run_until_idle().await;
+    assert_eq!(attempts_at(&made, "k"), [(1, 3), (2, 1)]);
+    assert_eq!(kit.ledger::<Errands>(), Ledger { consumed: 2, succeeded: 2, ..Ledger::default() });
 }
 
 /// What happens between two looks at the world.

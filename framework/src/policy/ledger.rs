@@ -70,12 +70,15 @@ impl Ledger {
 
     /// Corrects the ledger by what is found to be parked, where the two don't become real in one transaction: an event that is
     /// counted as parked and is not any more has ended in an earlier life, whose last word was lost. It counts as a duplicate, as
-    /// does one that comes again from the log after it has ended. Tells whether there was something to correct.
+    /// does one that comes again from the log after it has ended. One that is parked and not counted was taken in, in a life whose
+    /// progress was lost. Tells whether there was something to correct.
     pub fn parked_are(&mut self, parked: u64) -> bool {
         let ended = self.parked.saturating_sub(parked);
-        self.parked -= ended;
         self.duplicate += ended;
-        ended > 0
+        self.consumed += parked.saturating_sub(self.parked);
+        let corrected = parked != self.parked;
+        self.parked = parked;
+        corrected
     }
 
     /// Events that have ended, those that are parked among them.

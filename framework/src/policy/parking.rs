@@ -1,11 +1,11 @@
 //! Parking: which keys wait beside their partition, in what order their events come back, and when there is no more room.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 
 use crate::{
-    Offset, Record, Timestamp, TopicName,
+    Record, Timestamp,
     ports::{ParkChange, ParkedEvent},
 };
 
@@ -67,8 +67,6 @@ pub struct Parking {
     keys: HashMap<Bytes, Queue>,
     /// Keys that have an event to hand out, by when.
     wakes: BTreeSet<(Timestamp, Bytes)>,
-    /// Events that the log will bring once more, as they were parked and the progress did not say so, with their key.
-    awaited: BTreeMap<(TopicName, Offset), Bytes>,
     count: ParkedCount,
     out: usize,
     next_place: u64,
@@ -85,26 +83,26 @@ struct Queue {
 }
 
 impl Parking {
-    /// What was found, with `key` telling what an event is parked under and `comes_again` whether the log will bring it once more.
+    /// What was found, with `key` telling what an event is parked under.
     #[must_use]
     pub fn restored(
         limits: ParkingLimits,
         mut found: Vec<ParkedEvent>,
         key: impl Fn(&Record) -> Bytes,
-        comes_again: impl Fn(&Record) -> bool,
     ) -> Self {
         found.sort_by_key(|event| event.place);
         let mut parking = Self { limits, ..Self::default() };
         for event in found {
-            let key = key(&event.record);
-            if comes_again(&event.record) {
-                parking.awaited.insert((event.record.topic.clone(), event.record.offset), key.clone());
-            }
-            parking.next_place = event.place + 1;
-            parking.put(key, event);
+            parking.put_back(key(&event.record), event);
         }
-        parking.keys.keys().cloned().collect::<Vec<_>>().iter().for_each(|key| parking.wake(key));
         parking
+    }
+
+    /// Takes up an event that is stored already, behind the others of its key.
+    pub fn put_back(&mut self, key: Bytes, event: ParkedEvent) {
+        self.next_place = self.next_place.max(event.place + 1);
+        self.put(key.clone(), event);
+        self.wake(&key);
     }
 
     /// Whether nothing is parked.
@@ -223,9 +221,6 @@ impl Parking {
             }
             let many = (OUT_PER_KEY - queue.out).min(most - released.len());
             for event in queue.events.iter().skip(queue.out).take(many) {
-                if self.awaited.contains_key(&(event.record.topic.clone(), event.record.offset)) {
-                    break;
-                }
                 released.push(Released { key: key.clone(), event: event.clone(), wave: queue.wave });
                 queue.out += 1;
                 self.out += 1;
@@ -281,25 +276,11 @@ impl Parking {
         Some(change)
     }
 
-    /// Whether the log has brought an event once more that is parked already. From then on it may be handed out.
-    pub fn came_again(&mut self, topic: &TopicName, offset: Offset) -> bool {
-        if self.awaited.is_empty() {
-            return false;
-        }
-        let Some(key) = self.awaited.remove(&(topic.clone(), offset)) else { return false };
-        self.wake(&key);
-        true
-    }
-
     /// Lets a key be handed out at its time, if something of it can be.
     fn wake(&mut self, key: &Bytes) {
-        let Some(queue) = self.keys.get(key) else { return };
-        let next = queue.events.get(queue.out).filter(|_| queue.out < OUT_PER_KEY);
-        let awaited = |event: &ParkedEvent| {
-            !self.awaited.is_empty()
-                && self.awaited.contains_key(&(event.record.topic.clone(), event.record.offset))
-        };
-        if next.is_some_and(|event| !awaited(event)) {
+        if let Some(queue) = self.keys.get(key)
+            && queue.out < OUT_PER_KEY.min(queue.events.len())
+        {
             self.wakes.insert((queue.due, key.clone()));
         }
     }

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::{
-    DeadLetter, Epoch, EventId, Group, Offset, Outgoing, Partition, Timestamp, TopicName,
+    DeadLetter, Epoch, EventId, Group, Offset, Outgoing, Partition, Record, Timestamp, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
     ports::{ParkChange, ParkedEvent, StoreError, Transaction},
 };
@@ -214,6 +214,11 @@ pub trait SettlementStore: Send + Sync {
     /// nothing is known.
     fn unfit(&self, _owner: &Owner, _outputs: &[Outgoing], _states: &[StateChange]) -> Option<StoreError> {
         None
+    }
+
+    /// Whether a record is short enough to be parked; any is by default. One that is not waits in its lane.
+    fn fits_parking(&self, _record: &Record) -> bool {
+        true
     }
 
     /// How many settlements of one owner that have outputs are to be under way at once; two by default, one being made real and

@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 
-use pandaflow::{Effects, StreamProcessor, policy::ledger::Outcome, ports::AttemptChange, ports::Filing};
+use pandaflow::{
+    Effects, StreamProcessor, policy::ledger::Outcome, ports::AttemptChange, ports::Filing, ports::ParkChange,
+};
 
-use super::{Task, commit::Committing, park::ends_count};
+use super::{Task, commit::Committing};
 use crate::runtime::{
     attempt::{Ended, How},
     delivery::{Delivery, From},
@@ -90,7 +92,11 @@ impl<P: StreamProcessor> Task<P> {
                 return self.deliveries.end(delivery);
             }
         };
-        if ends_count(delivery.failed, outcome) {
+        if delivery.was_parked {
+            let (topic, offset) = (delivery.record.topic.clone(), delivery.record.offset);
+            self.open.parking.push(ParkChange::Ended { topic, offset });
+        }
+        if delivery.failed > 0 {
             // Its failed attempts are noted before its end.
             self.open.attempts.append(&mut self.env.failed.borrow_mut());
             self.open.attempts.push(AttemptChange::Ended {

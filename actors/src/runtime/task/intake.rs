@@ -85,7 +85,8 @@ impl<P: StreamProcessor> Task<P> {
             return false;
         }
         let fresh_wait = self.has_room_to_park() && !self.intake.is_empty();
-        let released_wait = self.has_due(cx);
+        // While nothing becomes real, what comes back would only be tried again and again.
+        let released_wait = self.retry_is_empty() && self.has_due(cx);
         if !fresh_wait || !released_wait {
             self.turns.alone();
         }
@@ -94,10 +95,6 @@ impl<P: StreamProcessor> Task<P> {
         } else if fresh_wait {
             self.take_in();
             self.turns.fresh(self.next_batch.len());
-            // All of it may have been parked before, and can be handed out now that the log has brought it again.
-            if self.next_batch.is_empty() && self.has_due(cx) {
-                self.release();
-            }
         }
         !self.next_batch.is_empty()
     }
@@ -120,7 +117,8 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Makes deliveries of what is new; tells how many records, and bytes, were settled before.
     fn take_in_batch(&mut self, batch: Batch) -> (usize, usize) {
-        let (mut settled, mut bytes, mut parked) = (0, 0, 0_u64);
+        let (mut settled, mut bytes) = (0, 0);
+        let mut parked_before = self.parked_of(&batch);
         let (topic, watermark) = &mut self.inputs[batch.input];
         self.next_batch.reserve_exact(batch.records.len());
         for record in batch.records {
@@ -130,24 +128,21 @@ impl<P: StreamProcessor> Task<P> {
                 bytes += record.size();
                 continue;
             };
-            if self.parking.came_again(topic, record.offset) {
-                // It was parked, and what said so in the progress was lost.
-                watermark.settle(ticket);
-                parked += 1;
-                settled += 1;
-                bytes += record.size();
-                continue;
-            }
             let failed =
                 if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
+            let parked = parked_before.remove(&record.offset);
+            let counts = failed.map(|failed| (failed.attempts, Some(failed.first_failed)));
+            let parked_counts = parked.as_ref().map(|event| (event.attempts, event.first_failed));
+            let (failed, first_failed) = counts.max(parked_counts).unwrap_or_default();
             let applied = !self.applied.is_empty() && self.applied.contains(batch.input, &record);
             self.arrivals += 1;
             let lane = self.lanes.lane_of(record.key.as_ref());
             self.next_batch.push(self.deliveries.make(Delivered {
                 input: batch.input,
                 from: From::Log(ticket),
-                failed: failed.as_ref().map_or(0, |failed| failed.attempts),
-                first_failed: failed.map(|failed| failed.first_failed),
+                failed,
+                first_failed,
+                was_parked: parked.is_some(),
                 claimed: None,
                 arrival: self.arrivals,
                 lane,
@@ -155,11 +150,6 @@ impl<P: StreamProcessor> Task<P> {
                 verdict: applied.then_some(Verdict::Done),
                 record,
             }));
-        }
-        if parked > 0 {
-            self.ledger.consumed(parked);
-            self.ledger.parked += parked;
-            self.open.ledger_corrected = true;
         }
         (settled, bytes)
     }

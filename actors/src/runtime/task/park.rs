@@ -2,7 +2,11 @@
 //!
 //! What is parked lies with the settlements, and here in memory; [`Parking`] decides.
 
-use std::{collections::HashSet, pin::Pin, task::Context as PollContext};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    pin::Pin,
+    task::Context as PollContext,
+};
 
 use bytes::Bytes;
 use pandaflow::{
@@ -12,7 +16,7 @@ use pandaflow::{
         parking::{Parking, ParkingLimits, Released},
         watermark::{Progress, Watermark},
     },
-    ports::{ParkChange, ParkedEvent, Verdict},
+    ports::{Batch, ParkChange, ParkedEvent, Verdict},
 };
 use tokio::time::Sleep;
 
@@ -35,6 +39,8 @@ pub(super) struct Alarm {
 /// What a new task makes of the parked events that it finds.
 pub(super) struct Found {
     pub(super) parking: Parking,
+    /// Those that the log brings once more, by input and offset.
+    pub(super) unsettled: BTreeMap<(usize, Offset), ParkedEvent>,
     /// Those that have gone into their key's state already.
     pub(super) applied: HashSet<(TopicName, Offset)>,
     /// Whether the ledger had to be corrected.
@@ -42,32 +48,38 @@ pub(super) struct Found {
 }
 
 /// Takes up what is parked. An event that the progress does not know of as settled comes again from the log, since its parking
-/// became real and the progress behind it did not; it is counted then.
+/// became real and the progress behind it did not: then it is an event like any other, with its attempts.
 pub(super) fn found(
-    mut parked: Vec<ParkedEvent>,
+    parked: Vec<ParkedEvent>,
     limits: ParkingLimits,
     order: Order,
     inputs: &[(TopicName, Watermark)],
     known: &AppliedEvents,
     ledger: &mut Ledger,
 ) -> Found {
-    let input = |record: &Record| inputs.iter().position(|(topic, _)| *topic == record.topic);
     let progress: Vec<Progress> = inputs.iter().map(|(_, watermark)| watermark.progress()).collect();
-    let comes_again =
-        |record: &Record| input(record).is_some_and(|input| !progress[input].is_settled(record.offset));
-    let settled = parked.iter().filter(|event| !comes_again(&event.record)).count();
-    let applied = parked
-        .iter()
-        .filter(|event| input(&event.record).is_some_and(|input| known.knows(input, &event.record)));
-    let applied = applied.map(|event| (event.record.topic.clone(), event.record.offset)).collect();
-    let corrected = ledger.parked_are(settled as u64);
-    // What an earlier version of the processor has parked of a topic that this one doesn't read stays where it is stored.
-    parked.retain(|event| input(&event.record).is_some());
-    Found {
-        parking: Parking::restored(limits, parked, |record| key(order, record), comes_again),
-        applied,
-        corrected,
+    let (mut settled, mut unsettled, mut applied) = (Vec::new(), BTreeMap::new(), HashSet::new());
+    let mut count = 0;
+    for event in parked {
+        let record = &event.record;
+        let Some(input) = inputs.iter().position(|(topic, _)| *topic == record.topic) else {
+            // An earlier version of the processor read that topic. What it has parked stays where it is stored.
+            count += 1;
+            continue;
+        };
+        if !progress[input].is_settled(record.offset) {
+            unsettled.insert((input, record.offset), event);
+            continue;
+        }
+        count += 1;
+        if known.knows(input, record) {
+            applied.insert((record.topic.clone(), record.offset));
+        }
+        settled.push(event);
     }
+    let corrected = ledger.parked_are(count);
+    let parking = Parking::restored(limits, settled, |record| key(order, record));
+    Found { parking, unsettled, applied, corrected }
 }
 
 /// What an event is parked under. Without an order each event is alone.
@@ -106,7 +118,8 @@ impl<P: StreamProcessor> Task<P> {
                 }
                 let change =
                     self.parking.park_behind(key, &delivery.record, delivery.failed, delivery.first_failed);
-                self.is_parked(delivery, change);
+                let counted = delivery.failed > 0;
+                self.is_parked(delivery, change, counted);
                 None
             }
         }
@@ -122,16 +135,23 @@ impl<P: StreamProcessor> Task<P> {
         }
         let key = key(Env::<P>::DECLARATION.order, &delivery.record);
         let change = self.parking.park(key, &delivery.record, delivery.failed, delivery.first_failed, due);
-        self.is_parked(delivery, change);
+        // The attempt that has just failed was not counted by itself.
+        let counted = delivery.failed > 1;
+        self.is_parked(delivery, change, counted);
     }
 
-    /// Books an event of the log that is parked. Its attempts are counted where it lies now.
-    fn is_parked(&mut self, mut delivery: Delivery, change: ParkChange) {
+    /// Books an event of the log that is parked. Its attempts are counted where it lies now; `counted` tells whether they were
+    /// before.
+    fn is_parked(&mut self, mut delivery: Delivery, change: ParkChange, counted: bool) {
         self.release_claims(std::slice::from_ref(&delivery));
         self.env.telemetry.borrow_mut().batch.ledger.parked += 1;
         self.open.parking.push(change);
         // It is not done: it is claimed again when it comes back.
         delivery.claimed = None;
+        delivery.was_parked = false;
+        if !counted {
+            delivery.failed = 0;
+        }
         self.settled(delivery, Outcome::Parked);
     }
 
@@ -181,9 +201,34 @@ impl<P: StreamProcessor> Task<P> {
         false
     }
 
+    /// What of a batch was parked before the progress said so, by offset.
+    pub(super) fn parked_of(&mut self, batch: &Batch) -> HashMap<Offset, ParkedEvent> {
+        if self.unsettled_parked.is_empty() {
+            return HashMap::new();
+        }
+        let offsets = batch.records.iter().map(|record| record.offset);
+        offsets.filter_map(|offset| Some((offset, self.parked_before(batch.input, offset)?))).collect()
+    }
+
+    /// An event of the log that was parked before the progress said so; `None` if it was not. Those of the input that lie before it
+    /// and did not come, since the log doesn't have them any more, are parked.
+    fn parked_before(&mut self, input: usize, offset: Offset) -> Option<ParkedEvent> {
+        let mut missed = self.unsettled_parked.split_off(&(input, Offset::ZERO));
+        let mut behind = missed.split_off(&(input, offset));
+        let found = behind.remove(&(input, offset));
+        self.unsettled_parked.append(&mut behind);
+        for event in missed.into_values() {
+            self.ledger.consumed(1);
+            self.ledger.parked += 1;
+            self.open.ledger_corrected = true;
+            self.parking.put_back(key(Env::<P>::DECLARATION.order, &event.record), event);
+        }
+        found
+    }
+
     /// At the end of a turn in which something may have been parked: the task is woken when it is due.
     pub(super) fn set_alarm(&mut self, cx: &mut PollContext<'_>) {
-        let takes_none = self.drainage.is_some() || self.failure.is_some();
+        let takes_none = self.drainage.is_some() || self.failure.is_some() || !self.retry_is_empty();
         // Whatever is prepared wakes the task by itself.
         if self.parking.is_empty() || takes_none || self.preparing.is_some() || self.next_is_prepared {
             return;
@@ -214,27 +259,11 @@ impl<P: StreamProcessor> Task<P> {
                 claimed: None,
                 arrival: self.arrivals,
                 lane,
+                was_parked: false,
                 applied,
                 verdict: applied.then_some(Verdict::Done),
                 record,
             }));
         }
-    }
-}
-
-/// Whether counts of an event's failed attempts may be stored, which are not needed once it is parked: they are, but for an event
-/// that was parked at its first.
-pub(super) fn ends_count(failed: u32, outcome: Outcome) -> bool {
-    failed > u32::from(outcome == Outcome::Parked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_count_is_ended_if_there_can_be_one() {
-        let ends = |failed| [ends_count(failed, Outcome::Parked), ends_count(failed, Outcome::Succeeded)];
-        assert_eq!([ends(0), ends(1), ends(2)], [[false, false], [false, true], [true, true]]);
     }
 }

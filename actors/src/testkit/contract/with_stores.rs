@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use pandaflow::{
-    Group, Outgoing, Partition, TopicName,
+    Group, Outgoing, Partition, Record, TopicName,
     policy::ledger::Ledger,
     ports::{
         Acquired, DeadLetterStore, DedupStore, Lag, Owner, SettleError, SettleErrorKind, Settlement,
@@ -48,6 +48,10 @@ struct Marking {
 }
 
 impl SettlementStore for Marking {
+    fn fits_parking(&self, record: &Record) -> bool {
+        self.settlement.fits_parking(record)
+    }
+
     fn unfit(&self, owner: &Owner, outputs: &[Outgoing], states: &[StateChange]) -> Option<StoreError> {
         self.settlement.unfit(owner, outputs, states)
     }

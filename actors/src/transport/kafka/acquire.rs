@@ -123,11 +123,8 @@ impl Found {
                 .is_none_or(|(_, progress)| offset >= progress.next)
         };
         table.parked.found(self.epoch.0);
-        let parked = std::mem::take(&mut table.parked);
-        // A parked event that has gone into a state lies below the progress.
-        table.let_go(|topic, offset| !open(topic, offset) && !parked.contains(topic, offset));
-        self.parked = parked.events().cloned().collect();
-        table.parked = parked;
+        table.let_go(|topic, offset| !open(topic, offset));
+        self.parked = table.parked.events().cloned().collect();
         let attempts = table.attempts.iter().filter(|((topic, offset), _)| open(topic, *offset));
         self.attempts = attempts.map(|(_, failed)| failed.clone()).collect();
         let parked_keys: BTreeSet<Bytes> =

@@ -140,10 +140,7 @@ pub(super) fn read(key: &[u8], value: Option<Bytes>, header: Option<&[u8]>) -> O
             };
             Some(Entry::Attempts((topic, offset), failed))
         }
-        (&PARKED, rest) => {
-            let epoch = header.and_then(read_applied).map_or(0, |(epoch, _)| epoch);
-            parked::read(rest, value, epoch)
-        }
+        (&PARKED, rest) => parked::read(rest, value),
         (&RANGES, topic) => {
             let above = read_ranges(value.as_deref().unwrap_or(&[VERSION]))?;
             Some(Entry::Ranges(TopicName::new(std::str::from_utf8(topic).ok()?), above))
@@ -217,11 +214,16 @@ impl Table {
 
     /// Lets go of removed states of which nothing is remembered that isn't settled: keys come and go.
     pub(super) fn let_go(&mut self, settled: impl Fn(&TopicName, Offset) -> bool) {
+        // A parked event that has gone in lies below the progress.
+        let parked: BTreeSet<Bytes> =
+            self.parked.events().map(|event| event.record.key.clone().unwrap_or_default()).collect();
         let Self { states, overwritten, removed, .. } = self;
         removed.retain(|key| {
             let is_settled = |state: &State| state.applied.iter().all(|(topic, last)| settled(topic, *last));
             // What is to be written again is still needed.
-            let kept = overwritten.contains(key) || states.get(key).is_some_and(|state| !is_settled(state));
+            let kept = parked.contains(key)
+                || overwritten.contains(key)
+                || states.get(key).is_some_and(|state| !is_settled(state));
             if !kept {
                 states.remove(key);
             }
@@ -229,9 +231,9 @@ impl Table {
         });
     }
 
-    /// The highest epoch that a state was written in.
+    /// The highest epoch that a state was written in, or that something is parked in.
     pub(super) fn newest_epoch(&self) -> u64 {
-        self.states.values().map(|state| state.epoch).max().unwrap_or(0)
+        self.states.values().map(|state| state.epoch).max().unwrap_or(0).max(self.parked.newest_epoch())
     }
 
     /// A topic's log is another than the one that was read, so that its offsets mean other events. What is remembered of the

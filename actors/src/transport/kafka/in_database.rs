@@ -12,8 +12,8 @@ use pandaflow::{
     Epoch, Group, Offset, TopicName,
     policy::{ledger::Ledger, watermark::Progress},
     ports::{
-        AttemptChange, Lag, Owner, ParkChange, SettleErrorKind, Settlement, StateChange, StoreError,
-        Transaction,
+        Applied, AttemptChange, Lag, Owner, ParkChange, ParkedEvent, SettleErrorKind, Settlement,
+        StateChange, StoreError, Transaction,
     },
 };
 use rdkafka::TopicPartitionList;
@@ -127,10 +127,18 @@ async fn adopt(
         applied: state.applied.into_iter().filter(open).collect(),
         ..StateChange::new(key, state.value)
     });
+    // What has gone into its key's state has only to be forgotten: it is settled, and its end alone was not written.
+    let has_gone_in = |event: &&ParkedEvent| {
+        let record = &event.record;
+        let key = record.key.as_deref().unwrap_or_default();
+        let of = |applied: &&Applied| applied.topic == record.topic && applied.key == key;
+        found.applied.iter().filter(of).any(|applied| applied.last >= record.offset)
+    };
+    let parked = found.parked.iter().filter(|event| !has_gone_in(event));
     let settlement = Settlement {
         states: states.collect(),
         attempts: found.attempts.iter().cloned().map(AttemptChange::Failed).collect(),
-        parking: found.parked.iter().cloned().map(Box::new).map(ParkChange::Parked).collect(),
+        parking: parked.cloned().map(Box::new).map(ParkChange::Parked).collect(),
         progress: found.progress.clone(),
         ledger: found.ledger,
         ..Settlement::empty(Owner { group: group.clone(), partition, epoch })

@@ -1,27 +1,21 @@
 //! Parked events in a group's changelog: they lie beside its state, are brought back with it, and depend on no other topic.
 //!
-//! A record tells the epoch of the owner that wrote it. An owner writes all that it has found again, as its own, before its first
-//! commit: what lies there under an epoch below that of the last commit was written late, by an owner that had lost the partition,
-//! and is passed over.
+//! The epoch of the owner that wrote a record is part of its key, so that no owner's record takes the place of another's. An owner
+//! writes all that it has found again, as its own, before its first commit: what lies there under an epoch below that of the last
+//! commit was written late, by an owner that had lost the partition, and is passed over.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use bytes::{BufMut, Bytes};
-use hashbrown::HashMap;
 use pandaflow::{
     Clock, Headers, Offset, Partition, Record, SystemClock, Timestamp, TopicName,
     ports::{ParkChange, ParkedEvent, Settlement, StoreError},
 };
-use rdkafka::message::{Header, OwnedHeaders};
 
-use super::{
-    changelog::{APPLIED, Entry, applied_header},
-    core::Core,
-    failure::store_error,
-    owners::Life,
-    record::Outbound,
-    varint,
-};
+use super::{changelog::Entry, core::Core, failure::store_error, owners::Life, record::Outbound, varint};
 use crate::transport::headers_codec;
 
 const VERSION: u8 = 1;
@@ -36,39 +30,43 @@ type Place = (TopicName, Offset);
 /// What is parked of one partition, by its changelog.
 #[derive(Debug, Default)]
 pub(super) struct ParkedEvents {
-    /// With the epoch of who wrote it.
-    known: BTreeMap<Place, (u64, ParkedEvent)>,
-    /// Whose records are to be removed.
-    outdated: Vec<Place>,
+    /// By the epoch of who wrote it.
+    known: BTreeMap<Place, BTreeMap<u64, ParkedEvent>>,
+    /// Records that are to be removed.
+    outdated: Vec<(Place, u64)>,
     /// Whether what was found is to be written again, before anything is committed.
     to_adopt: bool,
 }
 
 impl ParkedEvents {
-    /// Takes a record in. What an owner wrote after a later one had written is passed over.
+    /// Takes a record in.
     pub(super) fn take_in(&mut self, place: Place, epoch: u64, event: Option<ParkedEvent>) {
-        if self.known.get(&place).is_some_and(|(known, _)| *known > epoch) {
-            return;
-        }
-        match event {
-            Some(event) => drop(self.known.insert(place, (epoch, event))),
-            None => drop(self.known.remove(&place)),
+        if let Some(event) = event {
+            self.known.entry(place).or_default().insert(epoch, event);
+        } else if let Some(by_epoch) = self.known.get_mut(&place) {
+            by_epoch.remove(&epoch);
+            if by_epoch.is_empty() {
+                self.known.remove(&place);
+            }
         }
     }
 
-    /// All has been read, and the last commit was made in this epoch.
+    /// All has been read, and the last commit was made in this epoch: of each event the record of the latest owner counts.
     pub(super) fn found(&mut self, committed: u64) {
-        let late: Vec<Place> = self
-            .known
-            .iter()
-            .filter(|(_, (epoch, _))| *epoch < committed)
-            .map(|(place, _)| place.clone())
-            .collect();
-        for place in late {
-            self.known.remove(&place);
-            self.outdated.push(place);
-        }
+        let Self { known, outdated, .. } = self;
+        known.retain(|place, by_epoch| {
+            let latest = by_epoch.keys().next_back().copied().filter(|latest| *latest >= committed);
+            let others = by_epoch.keys().filter(|epoch| Some(**epoch) != latest);
+            outdated.extend(others.map(|epoch| (place.clone(), *epoch)));
+            by_epoch.retain(|epoch, _| Some(*epoch) == latest);
+            !by_epoch.is_empty()
+        });
         self.to_adopt = !self.known.is_empty() || !self.outdated.is_empty();
+    }
+
+    /// The highest epoch that something is parked in.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        self.known.values().flat_map(BTreeMap::keys).max().copied().unwrap_or(0)
     }
 
     /// What was found is written again, and what is not parked any more is removed.
@@ -86,22 +84,20 @@ impl ParkedEvents {
         self.known.is_empty()
     }
 
-    pub(super) fn contains(&self, topic: &TopicName, offset: Offset) -> bool {
-        !self.known.is_empty() && self.known.contains_key(&(topic.clone(), offset))
-    }
-
+    /// What is parked.
     pub(super) fn events(&self) -> impl Iterator<Item = &ParkedEvent> {
-        self.known.values().map(|(_, event)| event)
+        self.known.values().filter_map(|by_epoch| by_epoch.values().next_back())
     }
 
     /// A topic was made anew: its offsets mean other events from now on, and those that were parked of it are let go of. Tells how
     /// many that are.
     pub(super) fn forget_log(&mut self, topic: &TopicName) -> usize {
         let before = self.known.len();
-        self.known.retain(|place, _| {
+        let Self { known, outdated, .. } = self;
+        known.retain(|place, by_epoch| {
             let stays = place.0 != *topic;
             if !stays {
-                self.outdated.push(place.clone());
+                outdated.extend(by_epoch.keys().map(|epoch| (place.clone(), *epoch)));
             }
             stays
         });
@@ -114,16 +110,18 @@ impl ParkedEvents {
     }
 }
 
-/// The last word of settlements on each event.
-fn last_words<'a>(
-    settlements: &[&'a Settlement],
-) -> HashMap<(&'a TopicName, Offset), Option<&'a ParkedEvent>> {
+/// The last word of settlements on each event, in the order in which they came.
+fn last_words<'a>(settlements: &[&'a Settlement]) -> Vec<((&'a TopicName, Offset), Option<&'a ParkedEvent>)> {
     let changes = settlements.iter().flat_map(|settlement| &settlement.parking);
     let word = |change: &'a ParkChange| match change {
         ParkChange::Parked(event) => ((&event.record.topic, event.record.offset), Some(&**event)),
         ParkChange::Ended { topic, offset } => ((topic, *offset), None),
     };
-    changes.map(word).collect()
+    let words: Vec<_> = changes.map(word).collect();
+    let mut spoken = HashSet::new();
+    let mut last: Vec<_> = words.into_iter().rev().filter(|(place, _)| spoken.insert(*place)).collect();
+    last.reverse();
+    last
 }
 
 /// Events that are parked, as records of the changelog, and what they mean; with them those that the owner has found.
@@ -134,31 +132,39 @@ pub(super) fn parked_records(
 ) -> (Vec<Outbound>, Vec<Entry>) {
     let words = last_words(settlements);
     let (mut records, mut entries) = (Vec::new(), Vec::new());
-    let epoch = life.owner.epoch.0;
-    {
-        let table = life.table();
-        let parked = &table.parked;
-        if parked.to_adopt {
-            for ((of, offset), (_, event)) in &parked.known {
-                if !words.contains_key(&(of, *offset)) {
-                    records.push(record(topic, life, (of, *offset), Some(event)));
-                    entries.push(Entry::Parked((of.clone(), *offset), epoch, Some(Box::new(event.clone()))));
+    let mut put = |place: (&TopicName, Offset), epoch: u64, event: Option<&ParkedEvent>| {
+        records.push(record(topic, life, place, epoch, event));
+        entries.push(Entry::Parked((place.0.clone(), place.1), epoch, event.cloned().map(Box::new)));
+    };
+    let own = life.owner.epoch.0;
+    let table = life.table();
+    let parked = &table.parked;
+    if parked.to_adopt {
+        let spoken: HashSet<_> = words.iter().map(|(place, _)| *place).collect();
+        for ((of, offset), by_epoch) in &parked.known {
+            for (epoch, event) in by_epoch.iter().filter(|(epoch, _)| **epoch != own) {
+                if !spoken.contains(&(of, *offset)) {
+                    put((of, *offset), own, Some(event));
+                    put((of, *offset), *epoch, None);
                 }
             }
-            for (of, offset) in &parked.outdated {
-                if !words.contains_key(&(of, *offset)) {
-                    records.push(record(topic, life, (of, *offset), None));
-                }
-            }
-            entries.push(Entry::Adopted);
+        }
+        for ((of, offset), epoch) in &parked.outdated {
+            put((of, *offset), *epoch, None);
         }
     }
     for ((of, offset), event) in words {
-        if let Some(event) = event {
-            records.push(record(topic, life, (of, offset), Some(event)));
-            entries.push(Entry::Parked((of.clone(), offset), epoch, Some(Box::new(event.clone()))));
+        let Some(event) = event else { continue };
+        put((of, offset), own, Some(event));
+        let by_epoch = parked.known.get(&(of.clone(), offset));
+        for epoch in by_epoch.into_iter().flat_map(BTreeMap::keys).filter(|epoch| **epoch != own) {
+            put((of, offset), *epoch, None);
         }
     }
+    if parked.to_adopt {
+        entries.push(Entry::Adopted);
+    }
+    drop(table);
     (records, entries)
 }
 
@@ -169,37 +175,47 @@ pub(super) fn ended_records(
     life: &Life,
     settlements: &[&Settlement],
 ) -> (Vec<Outbound>, Vec<Entry>) {
-    let ended = last_words(settlements).into_iter().filter(|(_, event)| event.is_none());
-    let epoch = life.owner.epoch.0;
-    let both = |((of, offset), _): ((&TopicName, Offset), _)| {
-        (record(topic, life, (of, offset), None), Entry::Parked((of.clone(), offset), epoch, None))
-    };
-    ended.map(both).unzip()
+    let table = life.table();
+    let mut both = Vec::new();
+    for ((of, offset), _) in last_words(settlements).into_iter().filter(|(_, event)| event.is_none()) {
+        let place = (of.clone(), offset);
+        let known = table.parked.known.get(&place).into_iter().flat_map(BTreeMap::keys).copied();
+        let epochs: BTreeSet<u64> = known.chain([life.owner.epoch.0]).collect();
+        both.extend(epochs.into_iter().map(|epoch| {
+            (record(topic, life, (of, offset), epoch, None), Entry::Parked(place.clone(), epoch, None))
+        }));
+    }
+    both.into_iter().unzip()
 }
 
 fn record(
     topic: &Arc<str>,
     life: &Life,
     (of, offset): (&TopicName, Offset),
+    epoch: u64,
     event: Option<&ParkedEvent>,
 ) -> Outbound {
-    let epoch = applied_header(life.owner.epoch, &[]);
     Outbound {
         topic: Arc::clone(topic),
         partition: life.owner.partition,
         timestamp: SystemClock.now().0,
-        key: Some(key(of, offset)),
+        key: Some(key(of, offset, epoch)),
         value: event.map(value),
-        headers: Some(OwnedHeaders::new().insert(Header { key: APPLIED, value: Some(&epoch[..]) })),
+        headers: None,
     }
+}
+
+/// Whether a record is short enough to be parked.
+pub(super) fn fits(core: &Core, record: &Record) -> bool {
+    record.size() + record.topic.len() + OVERHEAD <= core.config.record_limit()
 }
 
 /// Whether an event can be parked at all.
 pub(super) fn check_parked(core: &Core, change: &ParkChange) -> Result<(), StoreError> {
     let ParkChange::Parked(event) = change else { return Ok(()) };
     let record = &event.record;
-    let (size, limit) = (record.size() + record.topic.len() + OVERHEAD, core.config.record_limit());
-    if size > limit {
+    if !fits(core, record) {
+        let (size, limit) = (record.size() + record.topic.len() + OVERHEAD, core.config.record_limit());
         return Err(store_error(format!(
             "the event {}[{}]@{} has to be parked, which takes a record of {size} bytes in the changelog, and the limit is {limit}: \
              raise KAFKA__PROPERTY__MESSAGE_MAX_BYTES, and max.message.bytes of the changelog's topic",
@@ -209,9 +225,10 @@ pub(super) fn check_parked(core: &Core, change: &ParkChange) -> Result<(), Store
     Ok(())
 }
 
-fn key(topic: &TopicName, offset: Offset) -> Bytes {
+fn key(topic: &TopicName, offset: Offset, epoch: u64) -> Bytes {
     let mut bytes = vec![PARKED];
     bytes.put_u64(offset.0);
+    bytes.put_u64(epoch);
     bytes.extend_from_slice(topic.as_bytes());
     bytes.into()
 }
@@ -239,9 +256,10 @@ fn value(event: &ParkedEvent) -> Bytes {
 }
 
 /// Takes a record apart, but for the first byte of its key.
-pub(super) fn read(key: &[u8], value: Option<Bytes>, epoch: u64) -> Option<Entry> {
-    let (offset, topic) = key.split_first_chunk()?;
-    let offset = Offset(u64::from_be_bytes(*offset));
+pub(super) fn read(key: &[u8], value: Option<Bytes>) -> Option<Entry> {
+    let (offset, key) = key.split_first_chunk()?;
+    let (epoch, topic) = key.split_first_chunk()?;
+    let (offset, epoch) = (Offset(u64::from_be_bytes(*offset)), u64::from_be_bytes(*epoch));
     let topic = TopicName::new(std::str::from_utf8(topic).ok()?);
     let event = match value {
         Some(value) => Some(Box::new(read_value(&topic, offset, &value)?)),
@@ -318,16 +336,16 @@ mod tests {
     #[test]
     fn the_written_form_is_frozen() {
         let event = event(9);
-        let (key, value) = (key(&event.record.topic, Offset(9)), value(&event));
-        assert_eq!(&key[..], b"p\0\0\0\0\0\0\0\x09t");
+        let (key, value) = (key(&event.record.topic, Offset(9), 4), value(&event));
+        assert_eq!(&key[..], b"p\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\x04t");
         let expected = b"\x01\xac\x02\x02\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\x03\xe8\x01\x01k\0\0\x04\x01\x01h\0";
         assert_eq!(&value[..], expected);
         let place = (TopicName::new("t"), Offset(9));
         assert_eq!(
-            read(&key[1..], Some(value), 4),
+            read(&key[1..], Some(value)),
             Some(Entry::Parked(place.clone(), 4, Some(Box::new(event))))
         );
-        assert_eq!(read(&key[1..], None, 4), Some(Entry::Parked(place, 4, None)));
+        assert_eq!(read(&key[1..], None), Some(Entry::Parked(place, 4, None)));
     }
 
     #[test]
@@ -348,14 +366,16 @@ mod tests {
         parked.take_in(place(1), 5, Some(event(1)));
         parked.take_in(place(2), 5, Some(event(2)));
         // Of the owner of epoch 4, who didn't know that it had lost the partition.
-        parked.take_in(place(1), 4, None);
+        parked.take_in(place(1), 4, Some(event(1)));
+        parked.take_in(place(2), 4, None);
         parked.take_in(place(3), 4, Some(event(3)));
         // Of one that has begun and not committed.
         parked.take_in(place(4), 6, Some(event(4)));
         parked.found(5);
         let offsets: Vec<u64> = parked.events().map(|event| event.record.offset.0).collect();
         assert_eq!(offsets, [1, 2, 4]);
-        assert_eq!(parked.outdated, [place(3)]);
+        assert_eq!(parked.outdated, [(place(1), 3), (place(1), 4), (place(3), 4)]);
         assert!(parked.is_to_adopt());
+        assert_eq!(parked.newest_epoch(), 6);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
-    Group, Guarantee, Outgoing, Partition, TopicName,
+    Group, Guarantee, Outgoing, Partition, Record, TopicName,
     ports::{
         Acquired, Owner, SettleErrorKind, Settlement, SettlementStore, StateChange, StoreError, Transaction,
         Unsettled,
@@ -18,6 +18,7 @@ use super::{
     core::Core,
     failure::store_error,
     owners::{Committer, Former},
+    parked::fits,
     settler::{Job, check, check_state, unsettled},
 };
 
@@ -71,6 +72,10 @@ impl SettlementStore for KafkaSettlement {
         transaction: Box<dyn Transaction>,
     ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         self.hand_over(settlement, Some(transaction))
+    }
+
+    fn fits_parking(&self, record: &Record) -> bool {
+        fits(&self.0, record)
     }
 
     /// Over the limits, or refused before.

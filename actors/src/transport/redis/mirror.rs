@@ -23,7 +23,7 @@ use std::sync::{
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
-    Group, Outgoing, Partition, TopicName,
+    Group, Outgoing, Partition, Record, TopicName,
     policy::ledger::Ledger,
     ports::{
         Acquired, DeadLetterStore, DedupStore, Lag, Owner, Restored, Settlement, SettlementStore, Source,
@@ -206,6 +206,10 @@ impl SettlementStore for MirroredSettlement {
     ) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let noted = self.note(&settlement);
         self.mirrored(noted, self.store.settle_in(settlement, transaction))
+    }
+
+    fn fits_parking(&self, record: &Record) -> bool {
+        self.store.fits_parking(record)
     }
 
     fn unfit(&self, owner: &Owner, outputs: &[Outgoing], states: &[StateChange]) -> Option<StoreError> {

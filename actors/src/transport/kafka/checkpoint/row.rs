@@ -115,9 +115,7 @@ fn of_changelog(row: Row) -> Taken {
         None => Taken::Unknown,
         Some(Entry::State(_, state)) => Taken::Row(Box::new(Row { epoch: state.epoch, ..row })),
         Some(Entry::Attempts(_, failed)) => Taken::Row(Box::new(Row { ends_key: failed.is_none(), ..row })),
-        Some(Entry::Parked(_, epoch, event)) => {
-            Taken::Row(Box::new(Row { epoch, ends_key: event.is_none(), ..row }))
-        }
+        Some(Entry::Parked(_, _, event)) => Taken::Row(Box::new(Row { ends_key: event.is_none(), ..row })),
         Some(Entry::Ranges(..) | Entry::Adopted) => Taken::Row(Box::new(row)),
     }
 }
