@@ -3,6 +3,7 @@
 pub mod contract;
 mod kit;
 pub mod mock_mailbox;
+pub mod simulate;
 mod test_clock;
 
 pub use kit::TestKit;

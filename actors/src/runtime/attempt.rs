@@ -211,7 +211,11 @@ async fn attempt<P: StreamProcessor>(
     let mut ctx = Context::<P>::new(env.scope.clone(), &delivery.record, delivery.failed + 1, state);
     let began = env.telemetry.borrow_mut().begin();
     let outcome = {
-        let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
+        let handler = own.attempt(delivery.input, &delivery.record, &mut ctx);
+        #[cfg(feature = "testkit")]
+        let handler =
+            crate::testkit::simulate::attempt(&env.owner, &delivery.record, delivery.failed + 1, handler);
+        let handler = pin!(handler);
         Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await
     };
     env.permits.end(permit);

@@ -107,6 +107,8 @@ impl<P: StreamProcessor> Env<P> {
             return Err(Draining);
         }
         tokio::select! {
+            // In this order, so that a simulation runs again the same.
+            biased;
             () = drain => Err(Draining),
             output = future => Ok(output),
         }

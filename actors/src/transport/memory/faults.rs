@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::ports::{SettleErrorKind, Settlement, StoreError, Unsettled};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     STORE,
@@ -75,9 +75,18 @@ impl Faults {
 }
 
 /// The faults of one store.
+#[derive(Default)]
 pub struct StoreFaults {
     fail: Lock<usize>,
-    hanging: watch::Sender<bool>,
+    gate: Arc<Gate>,
+}
+
+/// What calls wait at. Those that wait go on in the order in which they came, so that a test runs again the same; of a watch
+/// channel they would go on in a random one.
+#[derive(Default)]
+struct Gate {
+    shut: AtomicBool,
+    opened: Notify,
 }
 
 impl StoreFaults {
@@ -88,12 +97,13 @@ impl StoreFaults {
 
     /// Calls wait from now on until [`StoreFaults::release`].
     pub fn hang(&self) {
-        self.hanging.send_replace(true);
+        self.gate.shut.store(true, Ordering::Release);
     }
 
     /// Lets go of what waits; what was called before is done when it is next polled.
     pub fn release(&self) {
-        self.hanging.send_replace(false);
+        self.gate.shut.store(false, Ordering::Release);
+        self.gate.opened.notify_waiters();
     }
 
     pub(super) fn enter(&self) -> Entry {
@@ -102,13 +112,11 @@ impl StoreFaults {
             *fail = if *fail == usize::MAX { usize::MAX } else { *fail - 1 };
             return Entry::Fails(StoreError { store: STORE, message: "a fault was asked for".into() });
         }
-        if *self.hanging.borrow() { Entry::Hangs(Hanging(self.hanging.subscribe())) } else { Entry::Free }
-    }
-}
-
-impl Default for StoreFaults {
-    fn default() -> Self {
-        Self { fail: Lock::default(), hanging: watch::Sender::new(false) }
+        if self.gate.shut.load(Ordering::Acquire) {
+            Entry::Hangs(Hanging(Arc::clone(&self.gate)))
+        } else {
+            Entry::Free
+        }
     }
 }
 
@@ -120,11 +128,19 @@ pub(super) enum Entry {
 }
 
 /// A call that hangs.
-pub(super) struct Hanging(watch::Receiver<bool>);
+pub(super) struct Hanging(Arc<Gate>);
 
 impl Hanging {
-    pub(super) async fn wait(mut self) {
-        drop(self.0.wait_for(|hanging| !*hanging).await);
+    pub(super) async fn wait(self) {
+        loop {
+            let opened = self.0.opened.notified();
+            tokio::pin!(opened);
+            opened.as_mut().enable();
+            if !self.0.shut.load(Ordering::Acquire) {
+                return;
+            }
+            opened.await;
+        }
     }
 }
 
