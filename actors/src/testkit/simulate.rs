@@ -16,6 +16,7 @@
 mod action;
 mod audit;
 mod clock;
+mod effects;
 mod ending;
 mod entry;
 mod faults;

@@ -151,7 +151,7 @@ pub(crate) fn payments(rng: &mut Rng) -> Vec<Input> {
                 _ => Kind::Good,
             };
             let account = format!("account-{}", rng.below(4));
-            let cents = i64::try_from(rng.between(1, 1_000)).unwrap();
+            let cents = i64::try_from(rng.between(1, 1_000)).unwrap_or(1);
             Input::new("payments", Payment { account, cents, kind })
         })
         .collect()

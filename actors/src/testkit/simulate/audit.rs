@@ -1,45 +1,23 @@
 //! The books of a run: what every partition of every processor was given, and what became of each event. They are checked
 //! against the guarantees of `docs/semantics.md` at each attempt and at each settlement.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use pandaflow::{
-    Declaration, Epoch, ErrorClass, EventId, Group, Offset, Order, Outgoing, Partition, Record, TopicName,
+    Declaration, Epoch, ErrorClass, Group, Order, Partition, TopicName,
     policy::{ledger::Outcome, retry::RetryPolicy, watermark::Progress},
     ports::{AttemptChange, Batch, Owner, Settlement},
 };
 
 use super::{
-    entry::{Entry, Now, ids_of},
+    effects::check_effects,
+    entry::{Entry, EventKey, Now},
     story::Violation,
 };
 
 /// The last attempt at an event that the simulation makes go wrong: others are left for what the handler does by itself.
 const LAST_DISTURBED: u32 = 2;
-
-/// Which event, within a partition.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EventKey {
-    topic: TopicName,
-    partition: Partition,
-    offset: Offset,
-}
-
-impl EventKey {
-    pub(super) fn of(record: &Record) -> Self {
-        Self { topic: record.topic.clone(), partition: record.partition, offset: record.offset }
-    }
-}
-
-impl fmt::Display for EventKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)
-    }
-}
 
 /// What a processor declares of itself, as far as the books need it.
 struct Rules {
@@ -198,31 +176,6 @@ impl Audit {
         }
         Ok(())
     }
-}
-
-/// No effect without an event that was handled well and is settled with it.
-fn check_effects(settlement: &Settlement, handled: &[Entry]) -> Result<(), Violation> {
-    // An event that carries no id has causes that can't be told apart from here.
-    let all_known = handled.iter().all(|entry| entry.id.is_some());
-    let causes: BTreeSet<EventId> = handled.iter().filter_map(|entry| entry.id).collect();
-    for Outgoing { topic, value, .. } in &settlement.outputs {
-        let cause = value.as_ref().and_then(|value| ids_of(value).1);
-        if let Some(cause) = cause.filter(|cause| all_known && !causes.contains(cause)) {
-            let what = format!(
-                "an output on {topic} of {cause}, of which no attempt succeeded that is settled with it"
-            );
-            return Err(Violation::new("effects", what));
-        }
-    }
-    for change in &settlement.states {
-        if !handled.iter().any(|entry| entry.key == change.key) {
-            let key = String::from_utf8_lossy(&change.key);
-            let what =
-                format!("the state of {key} changes, and no event of it succeeded that is settled with it");
-            return Err(Violation::new("effects", what));
-        }
-    }
-    Ok(())
 }
 
 impl Account {

@@ -1,9 +1,31 @@
 //! What the books of a simulated run hold of one event.
 
+use std::fmt;
+
 use bytes::Bytes;
-use pandaflow::{EventId, Order, Record, policy::ledger::Outcome};
+use pandaflow::{EventId, Offset, Order, Partition, Record, TopicName, policy::ledger::Outcome};
 use serde::Deserialize;
 use uuid::Uuid;
+
+/// Which event, within a partition.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EventKey {
+    pub(super) topic: TopicName,
+    pub(super) partition: Partition,
+    pub(super) offset: Offset,
+}
+
+impl EventKey {
+    pub(super) fn of(record: &Record) -> Self {
+        Self { topic: record.topic.clone(), partition: record.partition, offset: record.offset }
+    }
+}
+
+impl fmt::Display for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)
+    }
+}
 
 /// Where an event stands with the owner of its partition that there is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

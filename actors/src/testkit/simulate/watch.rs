@@ -16,8 +16,9 @@ use pandaflow::{
 
 use super::{
     action::{Disturbance, Trouble, When},
-    audit::{Audit, EventKey},
+    audit::Audit,
     clock::SimulatedClock,
+    entry::EventKey,
     story::Violation,
     trace::Trace,
 };
