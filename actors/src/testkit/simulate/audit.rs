@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pandaflow::{
     Declaration, Epoch, ErrorClass, Group, Order, Partition, TopicName,
     policy::{ledger::Outcome, retry::RetryPolicy, watermark::Progress},
-    ports::{AttemptChange, Batch, Owner, Settlement},
+    ports::{AttemptChange, Batch, Owner, ParkChange, Settlement},
 };
 
 use super::{
@@ -100,7 +100,7 @@ impl Audit {
         let Some(entry) = account.events.get(event).cloned() else {
             return Err(Violation::new("attempts", format!("{event} is handled and was never delivered")));
         };
-        if let Some(how) = entry.settled {
+        if let Some(how) = entry.settled.filter(|_| entry.is_settled_for_good()) {
             return Err(Violation::new(
                 "attempts",
                 format!("{event} is handled after it was settled ({how:?})"),
@@ -154,10 +154,13 @@ impl Audit {
             return Err(Violation::new("fencing", what));
         }
         account.keep_attempts(settlement, *partition)?;
-        let newly = account.newly(&settlement.progress, *partition)?;
+        let mut newly = account.newly(&settlement.progress, *partition)?;
+        let parked = parked_by(settlement, *partition);
+        newly.extend(account.unparked(&parked, &newly)?);
         let mut handled = Vec::new();
         for event in &newly {
-            let how = account.how_ended(settlement, event, dedups)?;
+            let is_parked = parked.get(event).copied().unwrap_or(false);
+            let how = account.how_ended(settlement, event, dedups, is_parked)?;
             if let Some(entry) = account.events.get_mut(event) {
                 entry.settled = Some(how);
                 if how == Outcome::Succeeded {
@@ -176,6 +179,17 @@ impl Audit {
         }
         Ok(())
     }
+}
+
+/// The last word of a settlement on each event that it parks, or that ceases to be parked.
+fn parked_by(settlement: &Settlement, partition: Partition) -> BTreeMap<EventKey, bool> {
+    let word = |change: &ParkChange| match change {
+        ParkChange::Parked(event) => (EventKey::of(&event.record), true),
+        ParkChange::Ended { topic, offset } => {
+            (EventKey { topic: topic.clone(), partition, offset: *offset }, false)
+        }
+    };
+    settlement.parking.iter().map(word).collect()
 }
 
 impl Account {
@@ -197,18 +211,48 @@ impl Account {
         self.events.iter().any(|(key, other)| key != event && other.id == Some(id) && other.has_ended())
     }
 
+    /// Parked events that have ended: they were settled before, and are so for good now. Whatever is parked is settled with it, or was
+    /// parked before.
+    fn unparked(
+        &self,
+        parked: &BTreeMap<EventKey, bool>,
+        newly: &[EventKey],
+    ) -> Result<Vec<EventKey>, Violation> {
+        let mut ended = Vec::new();
+        for (event, is_parked) in parked.iter().filter(|(event, _)| !newly.contains(event)) {
+            match self.events.get(event).and_then(|entry| entry.settled) {
+                Some(Outcome::Parked) if *is_parked => {}
+                Some(Outcome::Parked) => ended.push(event.clone()),
+                how => {
+                    let what = format!("{event} is parked or ceases to be, and is settled so: {how:?}");
+                    return Err(Violation::new("parking", what));
+                }
+            }
+        }
+        Ok(ended)
+    }
+
     fn keep_attempts(&mut self, settlement: &Settlement, partition: Partition) -> Result<(), Violation> {
-        for change in &settlement.attempts {
-            let AttemptChange::Failed(failed) = change else { continue };
-            let event = EventKey { topic: failed.topic.clone(), partition, offset: failed.offset };
+        let failed = settlement.attempts.iter().filter_map(|change| match change {
+            AttemptChange::Failed(failed) => {
+                let (topic, offset) = (failed.topic.clone(), failed.offset);
+                Some((EventKey { topic, partition, offset }, failed.attempts))
+            }
+            AttemptChange::Ended { .. } => None,
+        });
+        let parked = settlement.parking.iter().filter_map(|change| match change {
+            ParkChange::Parked(event) => Some((EventKey::of(&event.record), event.attempts)),
+            ParkChange::Ended { .. } => None,
+        });
+        for (event, attempts) in failed.chain(parked) {
             let Some(entry) = self.events.get_mut(&event) else { continue };
-            if failed.attempts > entry.failures {
-                let (told, failures) = (failed.attempts, entry.failures);
+            if attempts > entry.failures {
+                let (told, failures) = (attempts, entry.failures);
                 let what =
                     format!("{told} failed attempts at {event} are stored, of which {failures} were made");
                 return Err(Violation::new("attempts", what));
             }
-            entry.kept = entry.kept.max(failed.attempts);
+            entry.kept = entry.kept.max(attempts);
         }
         Ok(())
     }
@@ -250,7 +294,12 @@ impl Account {
         settlement: &Settlement,
         event: &EventKey,
         dedups: bool,
+        is_parked: bool,
     ) -> Result<Outcome, Violation> {
+        if is_parked {
+            // It may have come back by the time that this becomes real.
+            return Ok(Outcome::Parked);
+        }
         let now = self.events.get(event).map_or(Now::Waits, |entry| entry.now);
         if settlement.dead_letters.iter().any(|letter| EventKey::of(&letter.record) == *event) {
             return Ok(Outcome::DeadLettered);

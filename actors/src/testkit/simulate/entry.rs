@@ -73,7 +73,12 @@ impl Entry {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.settled.is_some() || matches!(self.now, Now::Handled | Now::Filed)
+        self.is_settled_for_good() || matches!(self.now, Now::Handled | Now::Filed)
+    }
+
+    /// A parked event is settled, and handled later.
+    pub(super) fn is_settled_for_good(&self) -> bool {
+        self.settled.is_some_and(|how| how != Outcome::Parked)
     }
 }
 
