@@ -160,6 +160,7 @@ async fn outputs_do_not_wait_for_a_commit_and_what_is_written_meanwhile_goes_wit
     let commit = stand.next_commit().await;
     let (second, third) = (stand.settle(1), stand.settle(2));
     stand.outputs(3).await;
+    stand.marked(2).await;
     assert_eq!(offset_of(&commit), 1);
     answer(commit, Ok(()));
     assert_eq!(kind(first.await), None);
