@@ -128,12 +128,21 @@ impl<P: StreamProcessor> Task<P> {
                 bytes += record.size();
                 continue;
             };
-            let failed =
-                if self.failed.is_empty() { None } else { self.failed.remove(&(batch.input, record.offset)) };
-            let parked = parked_before.remove(&record.offset);
-            let counts = failed.map(|failed| (failed.attempts, Some(failed.first_failed)));
-            let parked_counts = parked.as_ref().map(|event| (event.attempts, event.first_failed));
-            let (failed, first_failed) = counts.max(parked_counts).unwrap_or_default();
+            // Mostly nothing has failed: an empty map would still make a hash.
+            let (mut failed, mut first_failed, mut was_parked) = (0, None, false);
+            if !self.failed.is_empty()
+                && let Some(counted) = self.failed.remove(&(batch.input, record.offset))
+            {
+                (failed, first_failed) = (counted.attempts, Some(counted.first_failed));
+            }
+            if !parked_before.is_empty()
+                && let Some(event) = parked_before.remove(&record.offset)
+            {
+                was_parked = true;
+                if event.attempts >= failed {
+                    (failed, first_failed) = (event.attempts, event.first_failed);
+                }
+            }
             let applied = !self.applied.is_empty() && self.applied.contains(batch.input, &record);
             self.arrivals += 1;
             let lane = self.lanes.lane_of(record.key.as_ref());
@@ -142,7 +151,7 @@ impl<P: StreamProcessor> Task<P> {
                 from: From::Log(ticket),
                 failed,
                 first_failed,
-                was_parked: parked.is_some(),
+                was_parked,
                 claimed: None,
                 arrival: self.arrivals,
                 lane,

@@ -94,12 +94,14 @@ fn key(order: Order, record: &Record) -> Bytes {
 impl<P: StreamProcessor> Task<P> {
     /// Whether it is better to begin nothing new: most of what is tried fails, and something that waits for its next attempt will
     /// show when that is over.
+    #[inline]
     pub(super) fn waits_out_an_outage(&self) -> bool {
-        !self.waiting.is_empty() && self.env.outage.borrow().is_on()
+        self.env.outage.borrow().is_on() && !self.waiting.is_empty()
     }
 
     /// The event, if it is to be begun. Not if its key is parked: then it goes behind the others; nor if it came from parking and
     /// one before it has failed since: it is parked still.
+    #[inline]
     pub(super) fn passes_parking(&mut self, delivery: Delivery) -> Option<Delivery> {
         if self.parking.is_empty() {
             return Some(delivery);
