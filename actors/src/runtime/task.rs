@@ -169,6 +169,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     applied_parked: HashSet<(TopicName, Offset)>,
     /// Whether those or fresh ones come next.
     turns: Turns,
+    /// Claimed events that were parked since the last turn.
+    unclaimed: Vec<EventId>,
     /// Wakes the task when the first of them is due.
     alarm: Option<park::Alarm>,
     /// Told to health while the parking has no room.
@@ -211,6 +213,7 @@ impl<P: StreamProcessor> Task<P> {
             unsettled_parked: found.unsettled,
             applied_parked: found.applied,
             turns: Turns::default(),
+            unclaimed: Vec::new(),
             alarm: None,
             parking_full: None,
             released_begun: 0,
@@ -278,7 +281,16 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Claims of events that end without being handled.
     fn release_claims(&self, deliveries: &[Delivery]) {
-        let ids: Vec<EventId> = deliveries.iter().filter_map(|delivery| delivery.claimed).collect();
+        self.release(deliveries.iter().filter_map(|delivery| delivery.claimed).collect());
+    }
+
+    /// Claims of what was parked since the last time: in one message, before any of it is claimed again.
+    fn release_unclaimed(&mut self) {
+        let ids = std::mem::take(&mut self.unclaimed);
+        self.release(ids);
+    }
+
+    fn release(&self, ids: Vec<EventId>) {
         if !ids.is_empty() {
             let released = self.env.dedup.release(self.env.owner.clone(), ids);
             // If it fails, the claims end with their lease.

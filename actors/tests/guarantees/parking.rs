@@ -150,6 +150,30 @@ async fn a_key_that_waits_for_long_holds_up_no_other_and_comes_back_in_its_order
     assert!(kit.dead_letters().is_empty());
 }
 
+/// The sum of the samples of a metric, without those that have this in their labels.
+fn sum(text: &str, metric: &str, but: &str) -> f64 {
+    let of_it = |line: &&str| line.starts_with(&format!("{metric}{{")) && !line.contains(but);
+    text.lines().filter(of_it).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+#[actix::test]
+async fn metrics_balance_while_something_is_parked_and_once_it_has_ended() {
+    let (mut kit, _) = start_errands(few()).await;
+    kit.send("errands", errand("bad", 0, 1, 60));
+    (1..=5).for_each(|no| _ = kit.send("errands", errand("bad", no, 0, 0)));
+    kit.send("errands", errand("good", 0, 0, 0));
+    for (seconds, parked_keys, parked_events, ended) in [(5, 1.0, 6.0, 1.0), (60, 0.0, 0.0, 7.0)] {
+        kit.advance(Duration::from_secs(seconds)).await;
+        let text = kit.runtime().services().metrics.render().await.unwrap();
+        let all = |metric| sum(&text, metric, "none");
+        assert_eq!(all("pandaflow_parked_keys"), parked_keys);
+        assert_eq!(all("pandaflow_parked_events"), parked_events);
+        assert_eq!(sum(&text, "pandaflow_events_total", "outcome=\"parked\""), ended);
+        assert_eq!(all("pandaflow_events_total") - ended, 6.0, "each was parked once");
+        assert_eq!(all("pandaflow_consumed_total"), ended + parked_events + all("pandaflow_in_flight"));
+    }
+}
+
 #[actix::test]
 async fn a_parked_event_that_is_given_up_on_is_a_dead_letter_and_those_behind_it_go_on() {
     let (mut kit, made) = start_errands(few()).await;

@@ -65,6 +65,7 @@ impl<P: StreamProcessor> Task<P> {
             if !self.take_in_next(cx) {
                 return;
             }
+            self.release_unclaimed();
             let ids = claim_ids::<P>(&mut self.next_batch);
             let missing = missing_states(&self.env, &self.next_batch);
             if ids.is_none() && missing.is_empty() {
@@ -91,7 +92,7 @@ impl<P: StreamProcessor> Task<P> {
             self.turns.alone();
         }
         if released_wait && (!fresh_wait || self.turns.is_released_turn()) {
-            self.release();
+            self.hand_out();
         } else if fresh_wait {
             self.take_in();
             self.turns.fresh(self.next_batch.len());

@@ -109,7 +109,7 @@ impl<P: StreamProcessor> Task<P> {
         match &delivery.from {
             From::Parking(parked) if self.parking.is_current(&parked.key, parked.wave) => Some(delivery),
             From::Parking(_) => {
-                self.release_claims(std::slice::from_ref(&delivery));
+                self.unclaimed.extend(delivery.claimed);
                 self.deliveries.end(delivery);
                 None
             }
@@ -132,7 +132,7 @@ impl<P: StreamProcessor> Task<P> {
         if let From::Parking(parked) = &delivery.from {
             let again = self.parking.again(&parked.key, delivery.failed, delivery.first_failed, due);
             self.open.parking.extend(again);
-            self.release_claims(std::slice::from_ref(&delivery));
+            self.unclaimed.extend(delivery.claimed);
             return self.deliveries.end(delivery);
         }
         let key = key(Env::<P>::DECLARATION.order, &delivery.record);
@@ -145,7 +145,7 @@ impl<P: StreamProcessor> Task<P> {
     /// Books an event of the log that is parked. Its attempts are counted where it lies now; `counted` tells whether they were
     /// before.
     fn is_parked(&mut self, mut delivery: Delivery, change: ParkChange, counted: bool) {
-        self.release_claims(std::slice::from_ref(&delivery));
+        self.unclaimed.extend(delivery.claimed);
         self.env.telemetry.borrow_mut().batch.ledger.parked += 1;
         self.open.parking.push(change);
         // It is not done: it is claimed again when it comes back.
@@ -228,25 +228,32 @@ impl<P: StreamProcessor> Task<P> {
         found
     }
 
-    /// At the end of a turn in which something may have been parked: the task is woken when it is due.
+    /// At the end of a turn in which something may have been parked or have ended: the task is woken when something can come in.
     pub(super) fn set_alarm(&mut self, cx: &mut PollContext<'_>) {
-        let takes_none = self.drainage.is_some() || self.failure.is_some() || !self.retry_is_empty();
+        let takes_none = self.drainage.is_some() || self.failure.is_some();
         // Whatever is prepared wakes the task by itself.
-        if self.parking.is_empty() || takes_none || self.preparing.is_some() || self.next_is_prepared {
+        if (self.parking.is_empty() && self.parking_full.is_none())
+            || takes_none
+            || self.preparing.is_some()
+            || self.next_is_prepared
+        {
             return;
         }
-        if self.has_due(cx) {
+        let released_wait = self.retry_is_empty() && self.has_due(cx);
+        let fresh_wait = self.parking_full.is_some() && !self.parking.is_full();
+        if released_wait || fresh_wait {
             cx.waker().wake_by_ref();
         }
     }
 
     /// Lets parked events come back that are due.
-    pub(super) fn release(&mut self) {
+    pub(super) fn hand_out(&mut self) {
         let now = self.env.clock.now();
         let released = self.parking.release(now, RELEASED_AT_ONCE - self.parking.out());
         self.turns.released(released.len());
         for Released { key, event, wave } in released {
             let record = event.record;
+            // Those of no input were not taken up.
             let Some(input) = self.inputs.iter().position(|(topic, _)| *topic == record.topic) else {
                 continue;
             };

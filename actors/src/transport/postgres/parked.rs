@@ -13,7 +13,7 @@ use pandaflow::{
     ports::{Owner, ParkedEvent},
 };
 
-use super::rows::part;
+use super::rows::{part, remove_events};
 use crate::transport::headers_codec;
 
 const PUT: &str = "\
@@ -73,17 +73,7 @@ pub(super) async fn write(
         put(connection, owner, &parked).await?;
     }
     let ended = changes.iter().filter(|(_, parked)| parked.is_none());
-    let (topics, offsets): (Vec<&str>, Vec<i64>) =
-        ended.map(|((topic, offset), _)| (topic.as_str(), offset.0.cast_signed())).unzip();
-    if !topics.is_empty() {
-        let remove = sql_query(REMOVE)
-            .bind::<Text, _>(owner.group.as_str())
-            .bind::<BigInt, _>(part(owner))
-            .bind::<Array<Text>, _>(topics)
-            .bind::<Array<BigInt>, _>(offsets);
-        remove.execute(connection).await?;
-    }
-    Ok(())
+    remove_events(connection, owner, REMOVE, ended.map(|(event, _)| *event)).await
 }
 
 async fn put(connection: &mut AsyncPgConnection, owner: &Owner, parked: &[&ParkedEvent]) -> QueryResult<()> {

@@ -5,7 +5,7 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use pandaflow::ports::Owner;
+use pandaflow::{Offset, TopicName, ports::Owner};
 
 use super::{changes::Changes, claims, dead_letters::NewRow, parked, schema::dead_letters};
 use crate::transport::headers_codec;
@@ -174,17 +174,27 @@ async fn attempts(
         put.execute(connection).await?;
     }
     let ended = changes.attempts.iter().filter(|(_, failed)| failed.is_none());
+    remove_events(connection, owner, REMOVE_ATTEMPTS, ended.map(|(event, _)| *event)).await
+}
+
+/// Removes the rows of events by a statement that takes the owner's group and partition, and topics and offsets.
+pub(super) async fn remove_events(
+    connection: &mut AsyncPgConnection,
+    owner: &Owner,
+    statement: &str,
+    events: impl Iterator<Item = (&TopicName, Offset)>,
+) -> QueryResult<()> {
     let (topics, offsets): (Vec<&str>, Vec<i64>) =
-        ended.map(|((topic, offset), _)| (topic.as_str(), offset.0.cast_signed())).unzip();
-    if !topics.is_empty() {
-        let remove = sql_query(REMOVE_ATTEMPTS)
-            .bind::<Text, _>(owner.group.as_str())
-            .bind::<BigInt, _>(part(owner))
-            .bind::<Array<Text>, _>(topics)
-            .bind::<Array<BigInt>, _>(offsets);
-        remove.execute(connection).await?;
+        events.map(|(topic, offset)| (topic.as_str(), offset.0.cast_signed())).unzip();
+    if topics.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let remove = sql_query(statement)
+        .bind::<Text, _>(owner.group.as_str())
+        .bind::<BigInt, _>(part(owner))
+        .bind::<Array<Text>, _>(topics)
+        .bind::<Array<BigInt>, _>(offsets);
+    remove.execute(connection).await.map(drop)
 }
 
 async fn progress(

@@ -1,6 +1,6 @@
 //! At-least-once: outputs and dead letters confirmed, then state, counts of attempts and parked events, then the dedup marks, then
-//! the end of events that were parked, then the offsets committed. A crash between any two leads to another try and never to a loss; what has gone into a state stands
-//! beside it, so that the other try doesn't apply it again.
+//! the end of events that were parked, then the offsets committed. A crash between any two leads to another try and never to a
+//! loss; what has gone into a state stands beside it, so that the other try doesn't apply it again.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use pandaflow::ports::{SettleErrorKind, Settlement, Standing};
 
 use super::{
     Why, held,
-    records::{changes, effects, make_letter_topics, offsets},
+    records::{changes, effects, ends, make_letter_topics, offsets},
     retry, who,
 };
 use crate::transport::kafka::{
@@ -19,7 +19,6 @@ use crate::transport::kafka::{
     desk::{NotCommitted, Request},
     failure::{closed, store_error},
     owners::Life,
-    parked::ended_records,
     sending::{give_up, send},
 };
 
@@ -61,11 +60,10 @@ async fn keep(core: &Arc<Core>, life: &Life, settlements: &[&Settlement]) -> Res
             return Err((SettleErrorKind::StartOver, store_error(why)));
         }
     }
-    let name = core.names.topic(&core.names.changelog(&life.owner.group)).into();
-    let (records, entries) = ended_records(&name, life, settlements);
+    let (records, entries) = ends(core, life, settlements);
     if !records.is_empty() {
         held(life)?;
-        send(core, records, || Ok(ended_records(&name, life, settlements).0)).await?;
+        send(core, records, || Ok(ends(core, life, settlements).0)).await?;
         let mut table = life.table();
         entries.into_iter().for_each(|entry| table.take_in(entry));
     }

@@ -18,7 +18,7 @@ use pandaflow::{
 
 use super::{
     Why, held, let_go,
-    records::{changes, effects, make_letter_topics, offsets},
+    records::{changes, effects, ends, make_letter_topics, offsets},
     retry, who,
 };
 use crate::transport::kafka::{
@@ -28,7 +28,6 @@ use crate::transport::kafka::{
     desk::{NotCommitted, Request},
     failure::store_error,
     owners::Life,
-    parked::ended_records,
     record::Outbound,
     sending::give_up,
 };
@@ -43,12 +42,9 @@ pub(super) async fn make_real(core: &Arc<Core>, life: &Life, settlements: &[&Set
     let mut records = effects(core, settlements).map_err(retry)?;
     let (changed, mut entries) = changes(core, life, settlements).await?;
     records.extend(changed);
-    if settlements.iter().any(|settlement| !settlement.parking.is_empty()) {
-        let name = core.names.topic(&core.names.changelog(&life.owner.group)).into();
-        let (ended, meaning) = ended_records(&name, life, settlements);
-        records.extend(ended);
-        entries.extend(meaning);
-    }
+    let (ended, meaning) = ends(core, life, settlements);
+    records.extend(ended);
+    entries.extend(meaning);
     records.extend(ranges(core, life, settlements).await?);
     // With a number, so that it can be told whether this commit became real.
     let number = life.commits.fetch_add(1, Ordering::Relaxed);

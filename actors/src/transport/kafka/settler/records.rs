@@ -18,6 +18,7 @@ use crate::transport::kafka::{
     desk::Entry,
     failure::store_error,
     owners::Life,
+    parked::ended_records,
     record::{Outbound, unwritable_header, written_headers, written_timestamp},
     sending::Why,
     topics::{missing, number},
@@ -138,6 +139,18 @@ pub(super) async fn changes(
     let owner = &life.owner;
     let topic = core.changelog_for(&owner.group, owner.partition.0, life.partitions).await.map_err(retry)?;
     Ok(changelog_records(&core.names.topic(&topic).into(), life, settlements))
+}
+
+/// The ends of events that were parked, in the same way: the changelog is there, as they were parked in it.
+pub(super) fn ends(
+    core: &Core,
+    life: &Life,
+    settlements: &[&Settlement],
+) -> (Vec<Outbound>, Vec<changelog::Entry>) {
+    if settlements.iter().all(|settlement| settlement.parking.is_empty()) {
+        return Default::default();
+    }
+    ended_records(&core.names.topic(&core.names.changelog(&life.owner.group)).into(), life, settlements)
 }
 
 /// How far the owner has come by the last of the settlements: its offsets, and behind them its tally, where there is
