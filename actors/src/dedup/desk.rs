@@ -27,13 +27,6 @@ use crate::{
 /// What a store gives back for a call.
 type StoreCall<T> = BoxFuture<'static, Result<T, StoreError>>;
 
-/// What becomes of a call whose turn comes after its caller has given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Late {
-    IsSkipped,
-    IsCalled,
-}
-
 pub(super) struct Desk {
     config: DedupConfig,
     store: Arc<dyn DedupStore>,
@@ -90,7 +83,7 @@ impl Desk {
             let undo = |store: &dyn DedupStore, verdicts: Vec<Verdict>| {
                 undone.map(|claim| store.release(claim.owner, fresh(&claim.ids, &verdicts)))
             };
-            match self.ask(turn, Late::IsSkipped, |store| store.claim(asked), undo).await {
+            match self.ask(turn, |store| store.claim(asked), undo).await {
                 Ok(verdicts) => return Ok(self.correct(&claim, verdicts)),
                 Err(error) if self.config.when_down == WhenDown::Pause => return Err(error),
                 Err(_) => {}
@@ -107,7 +100,7 @@ impl Desk {
     ) -> Result<(), DedupError> {
         if let Some(turn) = turn {
             let (of, done) = (owner.clone(), ids.clone());
-            match self.ask(turn, Late::IsSkipped, |store| store.done(of, done), |_, ()| None).await {
+            match self.ask(turn, |store| store.done(of, done), |_, ()| None).await {
                 Ok(()) => {
                     self.local.borrow_mut().forget(&owner.group, &ids);
                     return Ok(());
@@ -130,9 +123,7 @@ impl Desk {
     ) -> Result<(), DedupError> {
         self.local.borrow_mut().release(&owner, &ids);
         let Some(turn) = turn else { return Ok(()) };
-        // Its owner may claim the same again, and would wait for itself.
-        let released = self.ask(turn, Late::IsCalled, |store| store.release(owner, ids), |_, ()| None).await;
-        self.unless_stood_in_for(released)
+        self.unless_stood_in_for(self.ask(turn, |store| store.release(owner, ids), |_, ()| None).await)
     }
 
     pub(super) async fn fence(
@@ -144,7 +135,7 @@ impl Desk {
         self.local.borrow_mut().fence(&group, &owner);
         let Some(turn) = turn else { return Ok(()) };
         // A later owner's fence is not undone: this one's settlements will be refused.
-        let fenced = self.ask(turn, Late::IsSkipped, |store| store.fence(group, owner), |_, _| None).await;
+        let fenced = self.ask(turn, |store| store.fence(group, owner), |_, _| None).await;
         self.unless_stood_in_for(fenced.map(|_| ()))
     }
 
@@ -179,12 +170,11 @@ impl Desk {
     async fn ask<T: 'static>(
         self: &Rc<Self>,
         turn: Turn,
-        late: Late,
         call: impl FnOnce(&dyn DedupStore) -> StoreCall<T> + 'static,
         undo: impl FnOnce(&dyn DedupStore, T) -> Option<StoreCall<()>> + 'static,
     ) -> Result<T, DedupError> {
         let (answer, answered) = oneshot::channel();
-        actix_rt::spawn(Rc::clone(self).call_in_turn(turn, late, call, undo, answer));
+        actix_rt::spawn(Rc::clone(self).call_in_turn(turn, call, undo, answer));
         let limit = self.config.timeout;
         let outcome = match timeout(limit, answered).await {
             Ok(Ok(outcome)) => outcome.map_err(DedupError::Store),
@@ -198,14 +188,13 @@ impl Desk {
     async fn call_in_turn<T>(
         self: Rc<Self>,
         mut turn: Turn,
-        late: Late,
         call: impl FnOnce(&dyn DedupStore) -> StoreCall<T>,
         undo: impl FnOnce(&dyn DedupStore, T) -> Option<StoreCall<()>>,
         answer: oneshot::Sender<Result<T, StoreError>>,
     ) {
         turn.come().await;
         let _permit = self.in_progress.acquire().await;
-        if answer.is_closed() && late == Late::IsSkipped {
+        if answer.is_closed() {
             return;
         }
         let Ok(outcome) = timeout(self.config.abandon_after, call(&*self.store)).await else { return };

@@ -104,21 +104,6 @@ async fn a_claim_that_comes_too_late_is_undone_before_the_owners_next_call() {
     assert_eq!(bench.store.calls(), calls, "only what was fresh is given up");
 }
 
-/// Its owner may claim the same again, as a parked event that comes back, and would wait for itself.
-#[actix::test]
-async fn a_release_that_waited_too_long_for_its_turn_is_made_all_the_same() {
-    let bench = bench(WhenDown::Pause);
-    let gate = Gate::shut();
-    bench.store.next([Call::AfterDone(gate.clone())]);
-    let before = actix_rt::spawn(bench.dedup.done(owner(0), vec![id(1)]));
-    bench.store.called(1).await;
-    assert!(bench.dedup.release(owner(0), vec![id(2)]).await.is_err(), "it is late");
-    gate.release();
-    assert!(before.await.unwrap().is_err(), "that one was late as well");
-    assert_eq!(bench.dedup.claim(claim(0, &[2])).await, Ok(vec![FRESH]));
-    assert_eq!(bench.store.calls(), ["done 0 [1]", "release 0 [2]", "claim 0 [2]"]);
-}
-
 #[actix::test]
 async fn a_call_that_waited_too_long_for_its_turn_is_never_made() {
     let bench = bench(WhenDown::Pause);

@@ -169,7 +169,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     applied_parked: HashSet<(TopicName, Offset)>,
     /// Whether those or fresh ones come next.
     turns: Turns,
-    /// Claimed events that were parked since the last turn.
+    /// Claims of events that were parked since: they are released before anything is claimed again. Other owners wait for them no
+    /// longer than the lease; the partition's next one, not at all.
     unclaimed: Vec<EventId>,
     /// Wakes the task when the first of them is due.
     alarm: Option<park::Alarm>,
@@ -281,16 +282,7 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Claims of events that end without being handled.
     fn release_claims(&self, deliveries: &[Delivery]) {
-        self.release(deliveries.iter().filter_map(|delivery| delivery.claimed).collect());
-    }
-
-    /// Claims of what was parked since the last time: in one message, before any of it is claimed again.
-    fn release_unclaimed(&mut self) {
-        let ids = std::mem::take(&mut self.unclaimed);
-        self.release(ids);
-    }
-
-    fn release(&self, ids: Vec<EventId>) {
+        let ids: Vec<EventId> = deliveries.iter().filter_map(|delivery| delivery.claimed).collect();
         if !ids.is_empty() {
             let released = self.env.dedup.release(self.env.owner.clone(), ids);
             // If it fails, the claims end with their lease.

@@ -150,6 +150,21 @@ async fn a_key_that_waits_for_long_holds_up_no_other_and_comes_back_in_its_order
     assert!(kit.dead_letters().is_empty());
 }
 
+/// It is claimed again by the same owner, which would wait for itself for ever.
+#[actix::test]
+async fn the_claim_of_a_parked_event_is_given_back_however_often_the_store_fails() {
+    let (mut kit, made) = start_errands(few()).await;
+    kit.send("errands", errand("bad", 0, 1, 10));
+    kit.send("errands", errand("bad", 1, 0, 0));
+    kit.advance(Duration::from_secs(5)).await;
+    assert_eq!(kit.ledger::<Errands>().parked, 2);
+    kit.transport().faults().dedup().fail(5);
+    kit.advance(Duration::from_secs(25)).await;
+    assert_eq!(attempts_at(&made, "bad"), [(0, 1), (0, 2), (1, 1)]);
+    kit.run_until_idle().await;
+    assert_eq!(done(&kit, "bad"), [0, 1]);
+}
+
 /// The sum of the samples of a metric, without those that have this in their labels.
 fn sum(text: &str, metric: &str, but: &str) -> f64 {
     let of_it = |line: &&str| line.starts_with(&format!("{metric}{{")) && !line.contains(but);

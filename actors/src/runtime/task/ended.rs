@@ -85,12 +85,7 @@ impl<P: StreamProcessor> Task<P> {
         }
         let ticket = match &delivery.from {
             From::Log(ticket) => *ticket,
-            From::Parking(parked) => {
-                self.open.parking.extend(self.parking.ended(&parked.key));
-                self.ledger.released(outcome);
-                self.env.telemetry.borrow_mut().released += 1;
-                return self.deliveries.end(delivery);
-            }
+            From::Parking(_) => return self.parked_ended(delivery, outcome),
         };
         if delivery.was_parked {
             let (topic, offset) = (delivery.record.topic.clone(), delivery.record.offset);

@@ -65,14 +65,15 @@ impl<P: StreamProcessor> Task<P> {
             if !self.take_in_next(cx) {
                 return;
             }
-            self.release_unclaimed();
             let ids = claim_ids::<P>(&mut self.next_batch);
             let missing = missing_states(&self.env, &self.next_batch);
             if ids.is_none() && missing.is_empty() {
                 self.next_is_prepared = true;
             } else {
                 self.env.cache.borrow_mut().begin_loading();
-                self.preparing = Some(ask(self.env.clone(), ids, missing).boxed_local());
+                self.preparing = Some(
+                    ask(self.env.clone(), std::mem::take(&mut self.unclaimed), ids, missing).boxed_local(),
+                );
             }
         }
     }
@@ -82,6 +83,11 @@ impl<P: StreamProcessor> Task<P> {
         if self.parking.is_empty() && self.parking_full.is_none() {
             return self.take_in();
         }
+        self.take_in_beside_parking(cx)
+    }
+
+    #[cold]
+    fn take_in_beside_parking(&mut self, cx: &mut PollContext<'_>) -> bool {
         if self.drainage.is_some() || self.failure.is_some() {
             return false;
         }
@@ -232,13 +238,25 @@ async fn claim<P: StreamProcessor>(
     env.ask("dedup", || env.dedup.claim(claim_of(env, ids.to_vec()))).await
 }
 
+/// Ends claims of events that are parked, as often as it takes: one that comes back and found its own claim would wait for itself.
+async fn release<P: StreamProcessor>(env: &Env<P>, ids: &[pandaflow::EventId]) -> Result<(), Draining> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    env.ask("dedup", || env.dedup.release(env.owner.clone(), ids.to_vec())).await
+}
+
 async fn ask<P: StreamProcessor>(
     env: Rc<Env<P>>,
+    unclaimed: Vec<pandaflow::EventId>,
     ids: Option<Vec<pandaflow::EventId>>,
     missing: Vec<Bytes>,
 ) -> Prepared<P::State> {
     let verdicts = match ids {
-        Some(ids) => claim(&env, &ids).await.map(Some),
+        Some(ids) => match release(&env, &unclaimed).await {
+            Ok(()) => claim(&env, &ids).await.map(Some),
+            Err(draining) => Err(draining),
+        },
         None => Ok(None),
     };
     let mut loaded = Vec::with_capacity(missing.len());

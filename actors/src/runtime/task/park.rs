@@ -103,9 +103,11 @@ impl<P: StreamProcessor> Task<P> {
     /// one before it has failed since: it is parked still.
     #[inline]
     pub(super) fn passes_parking(&mut self, delivery: Delivery) -> Option<Delivery> {
-        if self.parking.is_empty() {
-            return Some(delivery);
-        }
+        if self.parking.is_empty() { Some(delivery) } else { self.passes_what_is_parked(delivery) }
+    }
+
+    #[cold]
+    fn passes_what_is_parked(&mut self, delivery: Delivery) -> Option<Delivery> {
         match &delivery.from {
             From::Parking(parked) if self.parking.is_current(&parked.key, parked.wave) => Some(delivery),
             From::Parking(_) => {
@@ -128,6 +130,7 @@ impl<P: StreamProcessor> Task<P> {
     }
 
     /// Parks an event that has failed, until it is due.
+    #[cold]
     pub(super) fn park(&mut self, delivery: Delivery, due: Timestamp) {
         if let From::Parking(parked) = &delivery.from {
             let again = self.parking.again(&parked.key, delivery.failed, delivery.first_failed, due);
@@ -155,6 +158,17 @@ impl<P: StreamProcessor> Task<P> {
             delivery.failed = 0;
         }
         self.settled(delivery, Outcome::Parked);
+    }
+
+    /// Books the end of an event that was parked. What it leaves becomes real with the next settlement.
+    #[cold]
+    pub(super) fn parked_ended(&mut self, delivery: Delivery, outcome: Outcome) {
+        if let From::Parking(parked) = &delivery.from {
+            self.open.parking.extend(self.parking.ended(&parked.key));
+            self.ledger.released(outcome);
+            self.env.telemetry.borrow_mut().released += 1;
+        }
+        self.deliveries.end(delivery);
     }
 
     /// Whether events may be taken in of which each might have to be parked. If not, health says so.

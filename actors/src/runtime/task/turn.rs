@@ -46,7 +46,6 @@ impl<P: StreamProcessor> Task<P> {
         if left == 0 && self.can_go_on() {
             cx.waker().wake_by_ref();
         }
-        self.release_unclaimed();
         self.settle(cx);
         self.set_alarm(cx);
     }
