@@ -129,6 +129,8 @@ pub struct EncodeError {
 
 #[diagnostic::do_not_recommend]
 impl<E: Payload + DeserializeOwned> Decode<E> for EnvelopeFormat {
+    // Thousands of instructions: one instance for all who call it, wherever they stand, so that it costs everybody the same.
+    #[inline(never)]
     fn decode(record: &Record, value: &[u8]) -> Result<Event<E>, DecodeError> {
         let (meta, data) = EventEnvelope::<E>::decode(value)?.into_parts(record);
         Ok(Event { meta, data })

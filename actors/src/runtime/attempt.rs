@@ -74,7 +74,8 @@ impl From<Draining> for Trouble {
 
 /// Brings one event to its end. Attempts at it are made one after the other, so that its key keeps its order.
 ///
-/// What is seldom waited for stands in boxes, here and below: every event has room for all that it could wait for.
+/// What is seldom waited for stands in boxes, here and below: every event has room for all that it could wait for. What each
+/// event waits for is pinned where it is made: awaited by value, it would be copied there, whole.
 pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> Ended<P> {
     let Work { lane, mut processor, mut delivery, permit } = work;
     let mut permit = Some(permit);
@@ -88,7 +89,7 @@ pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> E
         Some(Verdict::Fresh) | None => Ok(true),
     };
     let how = match is_ours {
-        Ok(true) => handle(&env, &mut permit, &mut processor, &mut delivery, &mut broken).await,
+        Ok(true) => pin!(handle(&env, &mut permit, &mut processor, &mut delivery, &mut broken)).await,
         Ok(false) => How::Duplicate,
         Err(Draining) => How::GivenBack,
     };
@@ -107,7 +108,7 @@ async fn handle<P: StreamProcessor>(
 ) -> How<P::State> {
     loop {
         let mut chain = None;
-        let failure = match attempt(env, permit.take(), processor, delivery, &mut chain).await {
+        let failure = match pin!(attempt(env, permit.take(), processor, delivery, &mut chain)).await {
             Ok(effects) => return How::Succeeded(effects),
             Err(Trouble::Draining) => return How::GivenBack,
             Err(Trouble::Failed(failure)) => failure,
@@ -185,7 +186,7 @@ fn event_log<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery, chain: Optio
 }
 
 /// One attempt, from loading the key's state to the staged effects. If it comes without a permit, it waits for one.
-/// Once its event has been read, it tells the id of its chain.
+/// If it fails with an event that could be read, it tells the id of its chain.
 async fn attempt<P: StreamProcessor>(
     env: &Env<P>,
     permit: Option<Permit>,
@@ -211,25 +212,32 @@ async fn attempt<P: StreamProcessor>(
     let mut ctx = Context::<P>::new(env.scope.clone(), &delivery.record, delivery.failed + 1, state);
     let began = env.telemetry.borrow_mut().begin();
     let outcome = {
-        let handler = own.attempt(delivery.input, &delivery.record, &mut ctx);
+        #[cfg(not(feature = "testkit"))]
+        let handler = pin!(own.attempt(delivery.input, &delivery.record, &mut ctx));
         #[cfg(feature = "testkit")]
-        let handler =
-            crate::testkit::simulate::attempt(&env.owner, &delivery.record, delivery.failed + 1, handler);
-        let handler = pin!(handler);
+        let handler = pin!(crate::testkit::simulate::attempt(
+            &env.owner,
+            &delivery.record,
+            delivery.failed + 1,
+            own.attempt(delivery.input, &delivery.record, &mut ctx)
+        ));
         Guarded::new(handler, Env::<P>::DECLARATION.timeout, &env.running).await
     };
     env.permits.end(permit);
     env.telemetry.borrow_mut().attempted(ctx.event_type(), began);
-    *chain = Some(ctx.correlation_id()).filter(|chain| !chain.0.is_nil());
+    let correlation = ctx.correlation_id();
     let failure = match outcome {
         Ok(result) => {
             *processor = Some(own);
             match result {
-                Ok(()) => match ctx.finish().and_then(|effects| writable(env, delivery, effects)) {
-                    Ok(effects) => {
-                        env.outage.borrow_mut().succeeded(delivery.failed + 1, || env.started.elapsed());
-                        return Ok(effects);
-                    }
+                Ok(()) => match ctx.finish() {
+                    Ok(effects) => match writable(env, delivery, &effects) {
+                        Ok(()) => {
+                            env.outage.borrow_mut().succeeded(delivery.failed + 1, || env.started.elapsed());
+                            return Ok(effects);
+                        }
+                        Err(failure) => failure,
+                    },
                     Err(failure) => failure,
                 },
                 Err(failure) => failure,
@@ -245,6 +253,7 @@ async fn attempt<P: StreamProcessor>(
             Failure::timed_out(Env::<P>::DECLARATION.timeout)
         }
     };
+    *chain = Some(correlation).filter(|chain| !chain.0.is_nil());
     Err(Trouble::Failed(failure))
 }
 

@@ -41,6 +41,7 @@ impl<'a, F: Future> Guarded<'a, F> {
 impl<F: Future> Future for Guarded<'_, F> {
     type Output = Result<F::Output, Broken>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         this.running.enter();

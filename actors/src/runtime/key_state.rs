@@ -48,14 +48,21 @@ fn misfit(error: &state_row::StateError) -> Failure {
 
 /// Whether what an attempt leaves can be written; looked at only after the partition's task has failed, since a state
 /// is written once per settlement and not once per event.
+#[inline]
 pub(crate) fn writable<P: StreamProcessor>(
     env: &Env<P>,
     delivery: &Delivery,
-    effects: Effects<P::State>,
-) -> Result<Effects<P::State>, Failure> {
-    if !env.careful {
-        return Ok(effects);
-    }
+    effects: &Effects<P::State>,
+) -> Result<(), Failure> {
+    if env.careful { written_once(env, delivery, effects) } else { Ok(()) }
+}
+
+#[cold]
+fn written_once<P: StreamProcessor>(
+    env: &Env<P>,
+    delivery: &Delivery,
+    effects: &Effects<P::State>,
+) -> Result<(), Failure> {
     let unwritable = |error_type: &str, message| {
         Failure::new(FailureKind::Unencodable, ErrorClass::Poison, error_type, message)
     };
@@ -70,6 +77,6 @@ pub(crate) fn writable<P: StreamProcessor>(
     }
     match env.settlement.unfit(&env.owner, &effects.outputs, &states) {
         Some(error) => Err(unwritable("pandaflow::StoreError", error.to_string())),
-        None => Ok(effects),
+        None => Ok(()),
     }
 }

@@ -61,7 +61,7 @@ impl<P: StreamProcessor> Task<P> {
         }
     }
 
-    pub(super) fn succeeded(&mut self, delivery: Delivery, effects: Effects<P::State>) {
+    pub(super) fn succeeded(&mut self, delivery: Delivery, mut effects: Effects<P::State>) {
         if effects.filtered {
             return self.settled(delivery, Outcome::Filtered);
         }
@@ -70,8 +70,10 @@ impl<P: StreamProcessor> Task<P> {
             let event = (delivery.input, delivery.record.offset);
             self.env.cache.borrow_mut().change(&key, state, event);
         }
-        self.env.telemetry.borrow_mut().batch.emitted += effects.outputs.len() as u64;
-        self.open.outputs.extend(effects.outputs);
+        if !effects.outputs.is_empty() {
+            self.env.telemetry.borrow_mut().batch.emitted += effects.outputs.len() as u64;
+            self.open.outputs.append(&mut effects.outputs);
+        }
         self.settled(delivery, Outcome::Succeeded);
     }
 
