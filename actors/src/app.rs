@@ -283,11 +283,14 @@ async fn wait(process: &Process, signals: &Signals, until_idle: bool) -> ExitCod
     tokio::select! {
         () = signals.first() => ExitCode::SUCCESS,
         () = idle => ExitCode::SUCCESS,
-        reason = runtime.failed() => {
-            cli::warn(format_args!("error: {reason}"));
-            ExitCode::FAILURE
-        }
+        reason = runtime.failed() => failed(&reason),
+        reason = runtime.halted(), if until_idle => failed(&reason),
     }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    cli::warn(format_args!("error: {reason}"));
+    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use pandaflow::{
     Clock, SystemClock,
-    policy::{parking::ParkingLimits, restart_budget::RestartLimits},
+    policy::{dead_letter_budget::DeadLetterLimits, parking::ParkingLimits, restart_budget::RestartLimits},
     ports::Transport,
     settings::{Settings, WhenStoreIsDown},
 };
@@ -102,6 +102,10 @@ fn runtime_config(settings: &Settings) -> RuntimeConfig {
             keys: runtime.max_parked_keys,
             events: runtime.max_parked_events,
             bytes: runtime.max_parked_bytes.bytes(),
+        },
+        dead_letters: DeadLetterLimits {
+            in_a_row: runtime.dead_letters_in_a_row,
+            percent: runtime.dead_letters_percent,
         },
         cached_keys: runtime.state_cache_keys.try_into().unwrap_or(std::num::NonZeroUsize::MIN),
         lease: settings.dedup.lease,

@@ -9,6 +9,7 @@ mod config;
 mod delivery;
 mod env;
 mod guarded;
+mod halt;
 mod host;
 mod host_seed;
 mod key_state;
@@ -43,6 +44,7 @@ use tokio::sync::watch;
 use self::{
     arbiters::Arbiters,
     board::Board,
+    halt::Halted,
     monitor::Monitor,
     pulse::{Names, Watchdog},
     supervisor::{ArbiterTold, ReadStates, Shutdown, Supervisor},
@@ -96,6 +98,7 @@ pub struct Runtime {
     /// Tasks that a drain's deadline cut off.
     cut_off: Arc<AtomicUsize>,
     fatal: watch::Receiver<Option<String>>,
+    halted: watch::Receiver<Option<String>>,
 }
 
 impl Runtime {
@@ -132,6 +135,7 @@ impl Runtime {
                 bytes: config.in_flight_bytes,
                 settle_events: config.settle_events,
                 parking: config.parking,
+                dead_letters: config.dead_letters,
             },
             cached_keys: config.cached_keys,
             lease: config.lease,
@@ -141,6 +145,7 @@ impl Runtime {
             handler_times: config.handler_times,
             board: Board::default(),
             cut_off: Arc::default(),
+            halted: Halted::default(),
         };
         let (hosts, names) = hosts(program, &plan, &surroundings).await?;
         let (tell_fatal, fatal) = watch::channel(None);
@@ -163,8 +168,19 @@ impl Runtime {
             surroundings.board.clone(),
             config.check_every,
         );
-        let cut_off = surroundings.cut_off;
-        Ok(Self { transport, services, supervisor, plan, arbiters, watchdog, monitor, cut_off, fatal })
+        let (cut_off, halted) = (surroundings.cut_off, surroundings.halted.told());
+        Ok(Self {
+            transport,
+            services,
+            supervisor,
+            plan,
+            arbiters,
+            watchdog,
+            monitor,
+            cut_off,
+            fatal,
+            halted,
+        })
     }
 
     /// The transport that it runs on.
@@ -227,12 +243,13 @@ impl Runtime {
 
     /// Resolves when a processor is over its restart budget and the process should end, with the reason.
     pub async fn failed(&self) -> String {
-        let mut fatal = self.fatal.clone();
-        match fatal.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            // The supervisor has ended as told: there is nothing to wait for any more.
-            Err(_) => std::future::pending().await,
-        }
+        told(&self.fatal).await
+    }
+
+    /// Resolves when a processor has used up its budget of dead letters, with the reason: it takes no more events in this
+    /// process, so that a run that waits for the end of its input would wait for ever.
+    pub async fn halted(&self) -> String {
+        told(&self.halted).await
     }
 
     /// Drains within `deadline`: sources stop, lanes end what they have begun, what has ended is settled. The
@@ -255,6 +272,14 @@ impl Runtime {
         let Ok(arbiters) = Arc::try_unwrap(self.arbiters) else { return true };
         let stopped = tokio::task::spawn_blocking(move || arbiters.stop());
         tokio::time::timeout(Duration::from_secs(1), stopped).await.is_ok()
+    }
+}
+
+/// The first reason that is told. If nothing can be told any more, never.
+async fn told(of: &watch::Receiver<Option<String>>) -> String {
+    match of.clone().wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => std::future::pending().await,
     }
 }
 

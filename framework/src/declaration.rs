@@ -28,6 +28,8 @@ pub struct Declaration {
     pub timeout: Duration,
     /// Where the retries differ from the defaults of their class.
     pub retries: &'static [RetryRule],
+    /// When it makes too many dead letters, where that differs from the settings.
+    pub dead_letters: DeadLetterRule,
     /// Whether events are handled once per id; not unless declared.
     pub dedup: Option<Dedup>,
     /// How often effects may become real on a broker; as the settings say unless declared.
@@ -133,6 +135,20 @@ impl RetryRule {
         park_after: None,
         give_up_after: None,
     };
+}
+
+/// When a processor makes too many dead letters; see [`DeadLetterLimits`](crate::policy::dead_letter_budget::DeadLetterLimits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadLetterRule {
+    /// How many it may make on one partition without a success between them.
+    pub in_a_row: Option<u32>,
+    /// How many of the last 200 events of a partition may be dead letters, in percent.
+    pub percent: Option<u32>,
+}
+
+impl DeadLetterRule {
+    /// The rule that changes nothing.
+    pub const UNCHANGED: Self = Self { in_a_row: None, percent: None };
 }
 
 /// Handling each event id once.

@@ -74,7 +74,9 @@ pub mod trading;
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Effects, Scope, trace_headers};
 pub use dead_letter::{DeadLetter, Origin, ReplayAdvice, Tries};
-pub use declaration::{Declaration, Dedup, Guarantee, Input, Order, Output, RetryRule, Table};
+pub use declaration::{
+    DeadLetterRule, Declaration, Dedup, Guarantee, Input, Order, Output, RetryRule, Table,
+};
 pub use envelope::{EventEnvelope, rfc3339};
 pub use event::{Event, EventMeta, Tombstone};
 pub use event_id::EventId;

@@ -37,6 +37,7 @@ mod values;
 /// | `retry(.., in_place = "1s")` | the longest wait that is spent in the lane; a longer one parks the key | `"1s"` |
 /// | `retry(.., park_after = 3)` | after so many failed attempts every further wait is parked, from 1 | only long waits are |
 /// | `retry(.., give_up_after = "1h")` | so long after the first failed attempt it is given up on, whatever attempts are left | only attempts count |
+/// | `dead_letters(in_a_row = 1000, percent = 80)` | how many dead letters without a success between them, and how many of the last 200 events, are one too many: then it takes no more events; either may be left out | `RUNTIME__DEAD_LETTERS_..` |
 /// | `dedup`, `dedup(ttl = "24h")` | each event id is handled once, and remembered as long | no dedup; `"24h"` |
 /// | `guarantee = "exactly-once"` | how often effects may become real on Kafka: `"at-least-once"` or `"exactly-once"`; elsewhere each becomes real once anyway | `KAFKA__GUARANTEE` |
 /// | `transaction` | handlers call `ctx.transaction()`: the program starts only where settlements are made in a database | it starts anywhere, and the call fails elsewhere |

@@ -65,6 +65,7 @@ impl Live {
             Metric::CachedKeys,
             Metric::ParkedKeys,
             Metric::ParkedEvents,
+            Metric::Halted,
         ] {
             head(text, metric);
             for (task, gauges) in &tasks {
@@ -125,6 +126,7 @@ fn value(metric: Metric, gauges: &Gauges) -> u64 {
         Metric::CachedKeys => gauges.cached_keys,
         Metric::ParkedKeys => gauges.parked_keys,
         Metric::ParkedEvents => gauges.parked_events,
+        Metric::Halted => gauges.halted,
         _ => gauges.in_flight,
     }
 }

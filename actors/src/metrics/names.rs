@@ -37,6 +37,7 @@ pub enum Metric {
     CachedKeys,
     ParkedKeys,
     ParkedEvents,
+    Halted,
     OutboxRows,
     Processing,
     Settle,
@@ -56,7 +57,7 @@ const TASK: &[&str] = &["processor", "namespace", "partition"];
 
 /// In the order of the enum.
 #[rustfmt::skip]
-const TABLE: [Row; 31] = [
+const TABLE: [Row; 32] = [
     Row(Metric::Consumed, "pandaflow_consumed_total", Kind::Counter, PROCESSOR, "Events taken in."),
     Row(Metric::Events, "pandaflow_events_total", Kind::Counter, &["processor", "namespace", "outcome"], "Events that ended, by how: succeeded, filtered, duplicate, dead_lettered; and parked, each time that happened, to end later."),
     Row(Metric::Emitted, "pandaflow_emitted_total", Kind::Counter, PROCESSOR, "Events emitted and settled."),
@@ -78,6 +79,7 @@ const TABLE: [Row; 31] = [
     Row(Metric::CachedKeys, "pandaflow_cached_keys", Kind::Gauge, TASK, "Keys whose state is in memory."),
     Row(Metric::ParkedKeys, "pandaflow_parked_keys", Kind::Gauge, TASK, "Keys that are parked."),
     Row(Metric::ParkedEvents, "pandaflow_parked_events", Kind::Gauge, TASK, "Events that are parked."),
+    Row(Metric::Halted, "pandaflow_halted", Kind::Gauge, TASK, "1 if the processor takes no more events, since it has made too many dead letters."),
     Row(Metric::OutboxRows, "pandaflow_outbox_rows", Kind::Gauge, &[], "Records that are settled and wait to be published, of all processes."),
     Row(Metric::Processing, "pandaflow_processing_seconds", Kind::Histogram, &["processor", "namespace", "event_type"], "How long attempts took."),
     Row(Metric::Settle, "pandaflow_settle_seconds", Kind::Histogram, PROCESSOR, "How long settlements took, from staged to confirmed."),

@@ -77,6 +77,8 @@ pub struct Gauges {
     pub parked_keys: u64,
     /// Events that are parked.
     pub parked_events: u64,
+    /// 1 if the processor has halted.
+    pub halted: u64,
 }
 
 impl Telemetry {

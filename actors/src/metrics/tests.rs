@@ -28,8 +28,15 @@ fn task(partition: u32) -> TaskKey {
 fn batch(partition: u32) -> Telemetry {
     let mut batch = Telemetry::new(task(partition));
     batch.ledger = Ledger { consumed: 3, succeeded: 1, dead_lettered: 1, ..Ledger::default() };
-    batch.gauges =
-        Gauges { in_flight: 1, lag: 7, mailbox_depth: 2, cached_keys: 4, parked_keys: 1, parked_events: 3 };
+    batch.gauges = Gauges {
+        in_flight: 1,
+        lag: 7,
+        mailbox_depth: 2,
+        cached_keys: 4,
+        parked_keys: 1,
+        parked_events: 3,
+        halted: 0,
+    };
     batch.last_activity = Some(Timestamp(1_381_152_600_500));
     batch.attempted("trading_signal", Duration::from_millis(2));
     batch.attempted("trading_signal", Duration::from_secs(20));

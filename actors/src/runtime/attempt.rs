@@ -148,6 +148,10 @@ async fn handle<P: StreamProcessor>(
                 return How::Parked(now.after(wait));
             }
             Next::GiveUp => {
+                // As where the letter is not filed: its last attempt is made again in the task's next life.
+                if Box::pin(within_budget(env, &log)).await.is_err() {
+                    return How::GivenBack;
+                }
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
                 return match Box::pin(file(env, &log, delivery, failure, tries)).await {
                     Ok(filing) => How::DeadLettered(filing),
@@ -234,6 +238,7 @@ async fn attempt<P: StreamProcessor>(
                     Ok(effects) => match writable(env, delivery, &effects) {
                         Ok(()) => {
                             env.outage.borrow_mut().succeeded(delivery.failed + 1, || env.started.elapsed());
+                            env.letters.borrow_mut().succeeded();
                             return Ok(effects);
                         }
                         Err(failure) => failure,
@@ -291,6 +296,24 @@ fn note_failed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) {
         attempts: delivery.failed,
         first_failed: delivery.first_failed.unwrap_or_else(|| env.clock.now()),
     }));
+}
+
+/// Counts a dead letter that is to be made. Once there are too many, the processor takes no more events, and those that it would
+/// give up on wait until it drains.
+async fn within_budget<P: StreamProcessor>(env: &Env<P>, log: &Logger) -> Result<(), Draining> {
+    if !env.halt.is_set() {
+        let Err(why) = env.letters.borrow_mut().letter() else { return Ok(()) };
+        let reason = format!(
+            "{} on partition {}: {why}. The processor takes no more events until it is started anew; see the last dead letters",
+            Env::<P>::DECLARATION.name,
+            env.owner.partition,
+        );
+        if env.halt.set(reason.clone()) {
+            slog::error!(log, "the budget of dead letters is used up: the processor takes no more events"; "reason" => &reason);
+            env.halted.tell(&reason);
+        }
+    }
+    env.unless_draining(std::future::pending()).await
 }
 
 /// Hands the dead letter over until it is taken: it is never dropped.

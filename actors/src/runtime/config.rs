@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use pandaflow::policy::{parking::ParkingLimits, restart_budget::RestartLimits, retry::RetryOverrides};
+use pandaflow::policy::{
+    dead_letter_budget::DeadLetterLimits, parking::ParkingLimits, restart_budget::RestartLimits,
+    retry::RetryOverrides,
+};
 
 use super::OnProcessorFailure;
 
@@ -31,6 +34,8 @@ pub struct RuntimeConfig {
     pub settle_events: usize,
     /// What one task may have parked; at a limit its partition takes nothing in.
     pub parking: ParkingLimits,
+    /// How many dead letters a processor may make on one partition before it takes no more events in this process.
+    pub dead_letters: DeadLetterLimits,
     /// Keys of one task whose state is kept in memory; 10,000 by default.
     pub cached_keys: NonZeroUsize,
     /// How long a dedup claim holds; 60 s by default.
@@ -58,6 +63,7 @@ impl Default for RuntimeConfig {
             in_flight_bytes: 8 << 20,
             settle_events: 1_000,
             parking: ParkingLimits::default(),
+            dead_letters: DeadLetterLimits::default(),
             cached_keys: NonZeroUsize::MIN.saturating_add(9_999),
             lease: Duration::from_secs(60),
             restarts: RestartLimits::default(),

@@ -12,14 +12,21 @@ use std::{
 use futures_util::FutureExt;
 use pandaflow::{
     Clock, Declaration, Order, Record, Scope, StreamProcessor,
-    policy::{outage::OutageWatch, restart_budget::RestartBudget, retry::RetryPolicy},
+    policy::{
+        dead_letter_budget::DeadLetterBudget, outage::OutageWatch, restart_budget::RestartBudget,
+        retry::RetryPolicy,
+    },
     ports::{AttemptChange, Owner, SettlementStore, StateStore},
 };
 use slog::Logger;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    board::TaskEntry, permits::Permits, pulse::Running, state_cache::StateCache,
+    board::TaskEntry,
+    halt::{Halt, Halted},
+    permits::Permits,
+    pulse::Running,
+    state_cache::StateCache,
     task_telemetry::TaskTelemetry,
 };
 use crate::{
@@ -63,6 +70,11 @@ pub(crate) struct Env<P: StreamProcessor> {
     pub(crate) failed: RefCell<Vec<AttemptChange>>,
     pub(crate) telemetry: RefCell<TaskTelemetry>,
     pub(crate) outage: RefCell<OutageWatch>,
+    /// Dead letters of this task.
+    pub(crate) letters: RefCell<DeadLetterBudget>,
+    /// Set once a task of the processor has made too many.
+    pub(crate) halt: Halt,
+    pub(crate) halted: Halted,
     pub(crate) rebuilds: RefCell<RestartBudget>,
     pub(crate) started: Instant,
     /// An earlier task of the partition failed: one event may be the reason.

@@ -30,6 +30,7 @@ use self::{
     task_seed::TaskSeed,
 };
 use super::{
+    halt::Halt,
     pulse::Running,
     task::{HowTaskEnded, TaskEnded},
 };
@@ -84,6 +85,7 @@ pub(crate) struct Host<P> {
     parts: HostParts<P>,
     log: Logger,
     permits: Arc<Semaphore>,
+    halt: Halt,
     routes: Routes,
     subscription: Option<Arc<dyn Subscription>>,
     budgets: BTreeMap<Partition, RestartBudget>,
@@ -102,6 +104,7 @@ impl<P: StreamProcessor> Host<P> {
             "processor" => declaration.name, "namespace" => parts.namespace.to_string()));
         Self {
             permits: Arc::new(Semaphore::new(parts.surroundings.concurrency(declaration.concurrency))),
+            halt: Halt::default(),
             routes: Routes::default(),
             subscription: None,
             budgets: BTreeMap::new(),
@@ -163,6 +166,7 @@ impl<P: StreamProcessor> Host<P> {
             outputs: self.parts.outputs.clone(),
             tables: self.parts.tables.clone(),
             permits: self.permits.clone(),
+            halt: self.halt.clone(),
             running: Running::new(pulse, self.parts.number),
             log: self.log.new(o!("partition" => partition.0, "epoch" => epoch.0)),
             mailbox: Arc::new(AtomicUsize::new(0)),

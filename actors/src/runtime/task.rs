@@ -7,6 +7,7 @@
 mod commit;
 mod drain;
 mod ended;
+mod halted;
 mod intake;
 mod park;
 mod settle;
@@ -30,6 +31,7 @@ use futures_util::{
 use pandaflow::{
     Epoch, EventId, Offset, Partition, StreamProcessor, TopicName,
     policy::{
+        dead_letter_budget::DeadLetterLimits,
         ledger::Ledger,
         parking::{Parking, ParkingLimits, Turns},
         watermark::Watermark,
@@ -63,6 +65,8 @@ pub(crate) struct TaskLimits {
     pub(crate) settle_events: usize,
     /// What may be parked.
     pub(crate) parking: ParkingLimits,
+    /// How many dead letters it may make.
+    pub(crate) dead_letters: DeadLetterLimits,
 }
 
 /// Everything that a task is made of beside the user's processor.
@@ -176,6 +180,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     alarm: Option<park::Alarm>,
     /// Told to health while the parking has no room.
     parking_full: Option<Trouble>,
+    /// Told to health once the processor takes no more events.
+    halted: Option<Trouble>,
     /// Of those in `waiting` that were begun, how many came from parking.
     released_begun: usize,
     /// Settlements on their way, by number.
@@ -217,6 +223,7 @@ impl<P: StreamProcessor> Task<P> {
             unclaimed: Vec::new(),
             alarm: None,
             parking_full: None,
+            halted: None,
             released_begun: 0,
             applied,
             lanes: Lanes::new(order, parts.concurrency),
@@ -275,9 +282,11 @@ impl<P: StreamProcessor> Task<P> {
     }
 
     fn tell(&mut self) {
+        self.tell_halt();
         let cached = self.env.cache.borrow().len();
         let parked = self.parking.count();
-        self.env.telemetry.borrow_mut().tell(&self.ledger, cached, parked, self.env.clock.now());
+        let halted = self.halted.is_some();
+        self.env.telemetry.borrow_mut().tell(&self.ledger, cached, parked, halted, self.env.clock.now());
     }
 
     /// Claims of events that end without being handled.

@@ -71,7 +71,14 @@ impl TaskTelemetry {
     }
 
     /// Tells what has happened since the last time. If metrics are busy, it is told the next time.
-    pub(crate) fn tell(&mut self, ledger: &Ledger, cached_keys: usize, parked: ParkedCount, now: Timestamp) {
+    pub(crate) fn tell(
+        &mut self,
+        ledger: &Ledger,
+        cached_keys: usize,
+        parked: ParkedCount,
+        halted: bool,
+        now: Timestamp,
+    ) {
         let in_flight = ledger.in_flight().unwrap_or(0);
         self.entry.note(ledger.ended() + self.released, in_flight, ledger.parked);
         let events = since(ledger, &self.told);
@@ -87,6 +94,7 @@ impl TaskTelemetry {
             cached_keys: cached_keys as u64,
             parked_keys: parked.keys as u64,
             parked_events: parked.events as u64,
+            halted: halted.into(),
         };
         self.metrics.try_observe(&mut self.batch);
     }

@@ -3,6 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use pandaflow::{
     Clock, DeadLetter, Event, EventId, Group, Namespace, Outgoing, Payload, Record, StreamProcessor,
     Timestamp, TopicName,
@@ -196,7 +197,8 @@ impl TestKit {
     /// Runs until every event has ended in every processor. Waits (of retries, of leases) pass at once.
     ///
     /// # Panics
-    /// If something is still under way after a day on the test's clock.
+    /// If something is still under way after a day on the test's clock, or a processor takes no more events, since it has used
+    /// up its budget of dead letters.
     pub async fn run_until_idle(&self) {
         let began = tokio::time::Instant::now();
         loop {
@@ -205,6 +207,9 @@ impl TestKit {
             tokio::time::sleep(tick).await;
             if self.runtime().is_idle().await.expect("the memory transport tells its lag") {
                 return;
+            }
+            if let Some(reason) = self.runtime().halted().now_or_never() {
+                panic!("{reason}");
             }
             if began.elapsed() >= LONGEST {
                 let lag = self.runtime().lag().await;

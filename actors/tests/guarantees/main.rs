@@ -4,6 +4,7 @@
 
 mod arbiters;
 mod attempts;
+mod dead_letter_budget;
 mod docs;
 mod drain;
 mod faults;

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use pandaflow::{
     Context, ErrorClass, Event, FailureKind, Handle, Headers, Outgoing, Record, StreamProcessor,
+    policy::dead_letter_budget::DeadLetterLimits,
 };
-use pandaflow_actors::{Program, testkit::TestKit};
+use pandaflow_actors::{Program, RuntimeConfig, testkit::TestKit};
 use serde::{Deserialize, Serialize};
 
 use crate::support::*;
@@ -168,7 +169,9 @@ fn key(no: u64) -> Option<Bytes> {
 #[actix::test]
 async fn a_thousand_malformed_records_of_many_kinds_are_dead_letters_with_their_exact_bytes() {
     assert!(KINDS.len() >= 20);
-    let kit = TestKit::start(Program::new().processor(|| Reader)).await;
+    let config = RuntimeConfig { dead_letters: DeadLetterLimits::NONE, ..RuntimeConfig::default() };
+    let program = Program::new().processor(|| Reader);
+    let kit = TestKit::start_with(program, config, |services| services).await;
     let mut malformed = 0;
     let mut tombstones = 0;
     let mut fine = 0;

@@ -128,6 +128,7 @@ async fn follow(process: &Process, feed: &FeedPublisher, signals: &Signals, prog
         let looked = tokio::select! {
             () = signals.first() => return End::Interrupted,
             reason = process.runtime().failed() => return End::Failed(reason),
+            reason = process.runtime().halted() => return End::Failed(reason),
             looked = look(process, feed, progress) => looked,
         };
         if let Some(error) = feed.error() {

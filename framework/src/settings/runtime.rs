@@ -66,6 +66,12 @@ crate::section! {
         pub max_parked_events: usize = "50000" in "1"..="100000000",
         /// Most bytes of parked events, and 256 for each, of one task; at the limit its source pauses.
         pub max_parked_bytes: ByteSize = "32MB" in "64KB"..="64GB",
+        /// Most dead letters that a processor makes on one partition without a success between them, where it declares nothing else; after
+        /// that it takes no more events.
+        pub dead_letters_in_a_row: u64 = "100" in "1"..="1000000000000",
+        /// Most dead letters of the last 200 events of a processor on one partition, in percent, where it declares nothing else; after
+        /// that it takes no more events. 100 is no limit.
+        pub dead_letters_percent: u64 = "50" in "1"..="100",
         /// Keys whose state one task keeps in memory over its store.
         pub state_cache_keys: usize = "10000" in "1"..="100000000",
         /// Most events that one settlement takes together.

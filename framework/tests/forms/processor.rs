@@ -3,8 +3,8 @@
 use std::{convert::Infallible, time::Duration};
 
 use pandaflow::{
-    Context, Declaration, Dedup, ErrorClass, Event, EventId, FailureKind, Guarantee, Handle, Input, Order,
-    Output, Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
+    Context, DeadLetterRule, Declaration, Dedup, ErrorClass, Event, EventId, FailureKind, Guarantee, Handle,
+    Input, Order, Output, Payload, Record, RetryRule, StreamProcessor, Table, Tombstone,
     policy::retry::{Jitter, Multiplier},
 };
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,7 @@ fn what_is_not_declared_is_as_documented() {
         concurrency: 100,
         timeout: Duration::from_secs(30),
         retries: &[],
+        dead_letters: DeadLetterRule::UNCHANGED,
         dedup: None,
         guarantee: None,
         transaction: false,
@@ -92,6 +93,7 @@ struct Seen<T> {
     retry(class = "business", park_after = 3, give_up_after = "1h"),
     retry(class = "authentication", attempts = 2),
     retry(class = "poison", attempts = 2),
+    dead_letters(in_a_row = 1000, percent = 80),
     dedup(ttl = "2d"),
     guarantee = "exactly-once",
     transaction,
@@ -130,6 +132,7 @@ fn every_option_is_declared_as_it_is_written() {
     assert_eq!((declared.state_version, declared.order, declared.concurrency), (2, Order::Partition, 7));
     assert_eq!((declared.timeout, declared.dedup), (ms(1500), Some(Dedup { ttl: s(2 * 86_400) })));
     assert_eq!(declared.guarantee, Some(Guarantee::ExactlyOnce));
+    assert_eq!(declared.dead_letters, DeadLetterRule { in_a_row: Some(1_000), percent: Some(80) });
     let rules = [
         rule(None, Some(5), Some((ms(100), s(10)))),
         rule(Some(ErrorClass::Transient), Some(1), None),

@@ -17,6 +17,7 @@ pub(crate) struct Written {
     pub(crate) concurrency: Option<LitInt>,
     pub(crate) timeout: Option<LitStr>,
     pub(crate) retries: Vec<Retry>,
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) dedup: Option<Dedup>,
     pub(crate) guarantee: Option<LitStr>,
     /// Whether the word `transaction` was given.
@@ -60,6 +61,13 @@ pub(crate) struct Retry {
     pub(crate) park_after: Option<LitInt>,
     pub(crate) give_up_after: Option<LitStr>,
     pub(crate) given: Vec<&'static str>,
+}
+
+/// `dead_letters(..)`.
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    pub(crate) in_a_row: Option<LitInt>,
+    pub(crate) percent: Option<LitInt>,
 }
 
 /// `dedup` or `dedup(..)`.

@@ -2,7 +2,7 @@
 
 use syn::{DeriveInput, LitStr, Result, parse::ParseStream};
 
-use super::ast::{Channel, Dedup, Format, Retry, Written};
+use super::ast::{Channel, DeadLetters, Dedup, Format, Retry, Written};
 use crate::{
     mistakes::Mistakes,
     options::{Key, Options},
@@ -21,6 +21,7 @@ const OPTIONS: &[&str] = &[
     "concurrency",
     "timeout",
     "retry",
+    "dead_letters",
     "dedup",
     "guarantee",
     "transaction",
@@ -58,6 +59,7 @@ fn option(written: &mut Written, key: &Key, input: ParseStream<'_>, mistakes: &m
         "concurrency" => written.concurrency = Some(values::integer(key, input, "concurrency = 100")?),
         "timeout" => written.timeout = Some(values::string(key, input, "timeout = \"30s\"")?),
         "retry" => written.retries.push(retry(key, input, mistakes)?),
+        "dead_letters" => written.dead_letters = Some(dead_letters(key, input, mistakes)?),
         "dedup" => written.dedup = Some(dedup(key, input, mistakes)?),
         "guarantee" => written.guarantee = Some(values::string(key, input, "guarantee = \"exactly-once\"")?),
         _ => written.transaction = word(key, input)?,
@@ -129,6 +131,23 @@ fn retry(key: &Key, input: ParseStream<'_>, mistakes: &mut Mistakes) -> Result<R
         Ok(())
     });
     Ok(retry)
+}
+
+fn dead_letters(key: &Key, input: ParseStream<'_>, mistakes: &mut Mistakes) -> Result<DeadLetters> {
+    let list = values::list(key, input, "dead_letters(in_a_row = 1000, percent = 80)")?;
+    if list.is_empty() {
+        let fault = "`dead_letters` without `in_a_row` or `percent` changes nothing: add one, as in `dead_letters(in_a_row = 1000)`";
+        return Err(syn::Error::new(key.token.span(), fault));
+    }
+    let mut letters = DeadLetters { in_a_row: None, percent: None };
+    Options::new("dead_letters", &["in_a_row", "percent"]).read(&list, mistakes, |key, input, _| {
+        match key.name {
+            "in_a_row" => letters.in_a_row = Some(values::integer(key, input, "in_a_row = 1000")?),
+            _ => letters.percent = Some(values::integer(key, input, "percent = 80")?),
+        }
+        Ok(())
+    });
+    Ok(letters)
 }
 
 fn dedup(key: &Key, input: ParseStream<'_>, mistakes: &mut Mistakes) -> Result<Dedup> {

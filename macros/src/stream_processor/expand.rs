@@ -6,7 +6,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Type, spanned::Spanned};
 
-use super::valid::{Channel, Format, Input, Plan, Retry};
+use super::valid::{Channel, DeadLetters, Format, Input, Plan, Retry};
 use crate::duration;
 
 /// All implementations for a struct.
@@ -96,6 +96,7 @@ fn declaration(plan: &Plan) -> TokenStream {
     let timeout =
         plan.timeout.map_or_else(|| quote!(::pandaflow::Declaration::DEFAULT_TIMEOUT), duration::expression);
     let retries = plan.retries.iter().map(retry);
+    let dead_letters = dead_letters(plan.dead_letters.as_ref());
     let dedup = option(plan.dedup.map(|ttl| {
         let ttl = ttl.map_or_else(|| quote!(::pandaflow::Dedup::DEFAULT_TTL), duration::expression);
         quote!(::pandaflow::Dedup { ttl: #ttl })
@@ -116,6 +117,7 @@ fn declaration(plan: &Plan) -> TokenStream {
             concurrency: #concurrency,
             timeout: #timeout,
             retries: &[#(#retries),*],
+            dead_letters: #dead_letters,
             dedup: #dedup,
             guarantee: #guarantee,
             transaction: #transaction,
@@ -135,13 +137,20 @@ fn event_type(event: &Type) -> TokenStream {
     quote_spanned!(event.span()=> <#event as ::pandaflow::Payload>::TYPE)
 }
 
+fn number(number: Option<u32>) -> TokenStream {
+    option(number.map(|number| {
+        let number = Literal::u32_unsuffixed(number);
+        quote!(#number)
+    }))
+}
+
+fn dead_letters(rule: Option<&DeadLetters>) -> TokenStream {
+    let Some(rule) = rule else { return quote!(::pandaflow::DeadLetterRule::UNCHANGED) };
+    let (in_a_row, percent) = (number(rule.in_a_row), number(rule.percent));
+    quote!(::pandaflow::DeadLetterRule { in_a_row: #in_a_row, percent: #percent })
+}
+
 fn retry(rule: &Retry) -> TokenStream {
-    let number = |number: Option<u32>| {
-        option(number.map(|number| {
-            let number = Literal::u32_unsuffixed(number);
-            quote!(#number)
-        }))
-    };
     let time = |time: Option<Duration>| option(time.map(duration::expression));
     let class = option(rule.class.map(|class| class.expression()));
     let (attempts, park_after) = (number(rule.attempts), number(rule.park_after));

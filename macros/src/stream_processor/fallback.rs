@@ -33,6 +33,7 @@ pub(super) fn implementations(input: &DeriveInput, state: Option<&Type>) -> Toke
                     concurrency: 1,
                     timeout: ::pandaflow::Declaration::DEFAULT_TIMEOUT,
                     retries: &[],
+                    dead_letters: ::pandaflow::DeadLetterRule::UNCHANGED,
                     dedup: ::std::option::Option::None,
                     guarantee: ::std::option::Option::None,
                     transaction: false,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use proc_macro2::Ident;
 use syn::{DeriveInput, LitStr, Type};
 
-use super::{ast::Written, attr};
+use super::{
+    ast::{self, Written},
+    attr,
+};
 use crate::{class::Class, duration, mistakes::Mistakes, names, values};
 
 mod channels;
@@ -25,6 +28,7 @@ pub(super) struct Plan {
     pub(super) concurrency: Option<u32>,
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Vec<Retry>,
+    pub(super) dead_letters: Option<DeadLetters>,
     pub(super) dedup: Option<Option<Duration>>,
     pub(super) guarantee: Option<&'static str>,
     pub(super) transaction: bool,
@@ -42,6 +46,12 @@ pub(super) struct Retry {
     pub(super) in_place: Option<Duration>,
     pub(super) park_after: Option<u32>,
     pub(super) give_up_after: Option<Duration>,
+}
+
+/// How many dead letters are too many.
+pub(super) struct DeadLetters {
+    pub(super) in_a_row: Option<u32>,
+    pub(super) percent: Option<u32>,
 }
 
 /// The plan; nothing where a mistake leaves a hole in it.
@@ -71,6 +81,7 @@ pub(super) fn plan(input: &DeriveInput, written: &Written, mistakes: &mut Mistak
         concurrency: concurrency.and_then(|concurrency| mistakes.take(concurrency)),
         timeout: timeout.and_then(|timeout| mistakes.take(timeout)),
         retries: retries::rules(&written.retries, mistakes),
+        dead_letters: written.dead_letters.as_ref().map(|letters| dead_letters(letters, mistakes)),
         dedup: dedup.and_then(|dedup| mistakes.take(dedup)),
         guarantee: guarantee(written, mistakes),
         transaction: written.transaction,
@@ -122,6 +133,14 @@ fn order(written: &Written, mistakes: &mut Mistakes) -> &'static str {
             mistakes.add(order, names::unknown("order", other, &["key", "partition", "none"]));
             "Key"
         }
+    }
+}
+
+fn dead_letters(written: &ast::DeadLetters, mistakes: &mut Mistakes) -> DeadLetters {
+    DeadLetters {
+        in_a_row: mistakes
+            .take_some(&written.in_a_row, |given| values::within(given, "in_a_row", 1..=u32::MAX)),
+        percent: mistakes.take_some(&written.percent, |given| values::within(given, "percent", 1..=100)),
     }
 }
 

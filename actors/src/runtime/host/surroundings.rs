@@ -14,7 +14,7 @@ use pandaflow::{
 use slog::Logger;
 
 use crate::{
-    runtime::{arbiters::Arbiters, board::Board, config::HandlerTimes, task::TaskLimits},
+    runtime::{arbiters::Arbiters, board::Board, config::HandlerTimes, halt::Halted, task::TaskLimits},
     services::Services,
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Surroundings {
     pub(crate) board: Board,
     /// Tasks that a drain's deadline cut off.
     pub(crate) cut_off: Arc<AtomicUsize>,
+    /// Told of processors that take no more events.
+    pub(crate) halted: Halted,
 }
 
 impl Surroundings {

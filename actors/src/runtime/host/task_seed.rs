@@ -8,7 +8,10 @@ use std::{
 use actix::{Actor, Addr, ArbiterHandle, Recipient};
 use pandaflow::{
     Namespace, Scope, StreamProcessor, TopicName,
-    policy::{restart_budget::RestartBudget, retry::RetryPolicy, watermark::Watermark},
+    policy::{
+        dead_letter_budget::DeadLetterBudget, restart_budget::RestartBudget, retry::RetryPolicy,
+        watermark::Watermark,
+    },
     ports::{Assignment, TableView},
 };
 use slog::Logger;
@@ -19,6 +22,7 @@ use crate::{
     health::TaskKey,
     runtime::{
         env::Env,
+        halt::Halt,
         permits::Permits,
         pulse::Running,
         state_cache::StateCache,
@@ -35,6 +39,7 @@ pub(super) struct TaskSeed<P> {
     pub(super) outputs: Vec<TopicName>,
     pub(super) tables: Vec<Arc<dyn TableView>>,
     pub(super) permits: Arc<Semaphore>,
+    pub(super) halt: Halt,
     pub(super) running: Running,
     pub(super) log: Logger,
     pub(super) mailbox: Arc<AtomicUsize>,
@@ -102,6 +107,12 @@ impl<P: StreamProcessor> TaskSeed<P> {
             failed: Default::default(),
             telemetry: telemetry.into(),
             outage: Default::default(),
+            letters: DeadLetterBudget::new(
+                self.around.limits.dead_letters.declared(declaration.dead_letters),
+            )
+            .into(),
+            halt: self.halt,
+            halted: self.around.halted,
             rebuilds: RestartBudget::new(self.around.restarts).into(),
             started: Instant::now(),
             careful: self.careful,

@@ -80,6 +80,9 @@ impl<P: StreamProcessor> Task<P> {
 
     /// Takes the next events in: those that come back from parking, or fresh ones. Whether there are any.
     fn take_in_next(&mut self, cx: &mut PollContext<'_>) -> bool {
+        if self.env.halt.is_set() {
+            return false;
+        }
         if self.parking.is_empty() && self.parking_full.is_none() {
             return self.take_in();
         }

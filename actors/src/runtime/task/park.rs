@@ -244,7 +244,7 @@ impl<P: StreamProcessor> Task<P> {
 
     /// At the end of a turn in which something may have been parked or have ended: the task is woken when something can come in.
     pub(super) fn set_alarm(&mut self, cx: &mut PollContext<'_>) {
-        let takes_none = self.drainage.is_some() || self.failure.is_some();
+        let takes_none = self.drainage.is_some() || self.failure.is_some() || self.env.halt.is_set();
         // Whatever is prepared wakes the task by itself.
         if (self.parking.is_empty() && self.parking_full.is_none())
             || takes_none

@@ -25,6 +25,9 @@ impl<P: StreamProcessor> Task<P> {
     pub(super) fn turn(&mut self, cx: &mut PollContext<'_>) {
         let began = Instant::now();
         let mut left = TURN;
+        if self.env.halt.is_set() && self.halted.is_none() {
+            self.tell_halt();
+        }
         loop {
             self.prepare(cx);
             while let Poll::Ready(Some(Some(ended))) = self.waiting.poll_next_unpin(cx) {
@@ -60,7 +63,10 @@ impl<P: StreamProcessor> Task<P> {
     fn has_next(&self) -> bool {
         // Once the task has failed, nothing may overtake the event that it failed at.
         let enters = !self.entering.as_slice().is_empty() && self.lanes.have_room();
-        self.failure.is_none() && (enters || !self.ready.is_empty()) && !self.waits_out_an_outage()
+        self.failure.is_none()
+            && (enters || !self.ready.is_empty())
+            && !self.waits_out_an_outage()
+            && !self.env.halt.is_set()
     }
 
     /// Begins events, at most `budget`, while there are permits. Tells what is left of the budget: nothing, once the turn

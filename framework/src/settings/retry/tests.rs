@@ -26,6 +26,7 @@ macro_rules! processor {
                     give_up_after: Some(Duration::from_secs(60)),
                     ..RetryRule::UNCHANGED
                 }],
+                dead_letters: crate::DeadLetterRule::UNCHANGED,
                 dedup: None,
                 guarantee: None,
                 transaction: false,
