@@ -176,9 +176,13 @@ async fn a_halted_processor_leaves_what_is_parked_where_it_is() {
     kit.advance(Duration::from_secs(5)).await;
     assert_eq!(kit.ledger::<Released>().parked, 2);
     (0..2).for_each(|no| _ = kit.send("jobs", Job::new("bad", no, &[])));
+    kit.advance(Duration::from_secs(5)).await;
+    assert!(kit.runtime().halted().now_or_never().is_some());
+    // What is handed out now would be handled.
+    bad.store(false, Ordering::Relaxed);
     kit.advance(Duration::from_secs(3_600)).await;
     assert_eq!((kit.ledger::<Released>().parked, kit.dead_letters().len()), (2, 1));
-    bad.store(false, Ordering::Relaxed);
+    assert!(kit.events::<Done>("done").is_empty());
     kit.restart().await;
     kit.run_until_idle().await;
     assert_eq!(done(&kit, "later"), [0, 1]);
