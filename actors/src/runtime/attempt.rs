@@ -149,7 +149,9 @@ async fn handle<P: StreamProcessor>(
             }
             Next::GiveUp => {
                 // As where the letter is not filed: its last attempt is made again in the task's next life.
-                if Box::pin(within_budget(env, &log)).await.is_err() {
+                if Box::pin(within_budget(env, &log, &failure)).await.is_err() {
+                    // The lane ends with the task, which has drained.
+                    *broken = None;
                     return How::GivenBack;
                 }
                 let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
@@ -300,16 +302,22 @@ fn note_failed<P: StreamProcessor>(env: &Env<P>, delivery: &Delivery) {
 
 /// Counts a dead letter that is to be made. Once there are too many, the processor takes no more events, and those that it would
 /// give up on wait until it drains.
-async fn within_budget<P: StreamProcessor>(env: &Env<P>, log: &Logger) -> Result<(), Draining> {
+async fn within_budget<P: StreamProcessor>(
+    env: &Env<P>,
+    log: &Logger,
+    failure: &Failure,
+) -> Result<(), Draining> {
     if !env.halt.is_set() {
         let Err(why) = env.letters.borrow_mut().letter() else { return Ok(()) };
         let reason = format!(
-            "{} on partition {}: {why}. The processor takes no more events until it is started anew; see the last dead letters",
+            "{}.{} on partition {}: {why}. The processor takes no more events until it is started anew; the last failure: {}",
+            env.scope.namespace,
             Env::<P>::DECLARATION.name,
             env.owner.partition,
+            failure.message,
         );
         if env.halt.set(reason.clone()) {
-            slog::error!(log, "the budget of dead letters is used up: the processor takes no more events"; "reason" => &reason);
+            slog::error!(log, "the budget of dead letters is used up: the processor takes no more events"; "reason" => &reason, "class" => failure.class.as_str());
             env.halted.tell(&reason);
         }
     }

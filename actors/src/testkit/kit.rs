@@ -311,6 +311,9 @@ impl TestKit {
             }
         }
         while !second.is_idle().await.expect("the memory transport tells its lag") {
+            if let Some(reason) = second.halted().now_or_never() {
+                panic!("{reason}");
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         for topic in outputs {

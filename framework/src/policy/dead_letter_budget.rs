@@ -85,7 +85,7 @@ pub enum Exhausted {
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InARow { letters } => write!(f, "the last {letters} events were all given up on"),
+            Self::InARow { letters } => write!(f, "{letters} events in a row were given up on"),
             Self::OfTheLast { letters, events } => {
                 write!(f, "{letters} of the last {events} events were given up on")
             }

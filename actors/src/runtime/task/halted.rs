@@ -10,7 +10,8 @@ impl<P: StreamProcessor> Task<P> {
     #[cold]
     pub(super) fn tell_halt(&mut self) {
         if let Some(reason) = self.env.halt.reason() {
-            let component = format!("dead-letter budget of {}", Env::<P>::DECLARATION.name);
+            let who = format!("{}.{}", self.env.scope.namespace, Env::<P>::DECLARATION.name);
+            let component = format!("dead-letter budget of {who}");
             self.halted.get_or_insert_with(|| self.env.trouble(&component)).tell(&reason);
         }
     }

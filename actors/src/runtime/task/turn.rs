@@ -46,10 +46,11 @@ impl<P: StreamProcessor> Task<P> {
             // A permit that is not needed any more would be kept from others.
             self.asking = None;
         }
-        if left == 0 && self.can_go_on() {
+        self.settle(cx);
+        // The turn is over, though more could begin; or a lane that waited for its settlement goes on.
+        if self.can_go_on() {
             cx.waker().wake_by_ref();
         }
-        self.settle(cx);
         self.set_alarm(cx);
     }
 

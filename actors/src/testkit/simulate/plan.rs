@@ -23,21 +23,28 @@ pub(super) struct Limits {
     pub(super) settle_events: usize,
     pub(super) cached_keys: usize,
     pub(super) restarts: usize,
+    /// Dead letters in a row.
+    pub(super) dead_letters: u64,
 }
 
 impl Limits {
     /// None is met.
-    pub(super) const WIDE: Self =
-        Self { in_flight_events: 8_192, settle_events: 1_000, cached_keys: 10_000, restarts: 10 };
+    pub(super) const WIDE: Self = Self {
+        in_flight_events: 8_192,
+        settle_events: 1_000,
+        cached_keys: 10_000,
+        restarts: 10,
+        dead_letters: u64::MAX,
+    };
 }
 
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { in_flight_events, settle_events, cached_keys, restarts } = self;
+        let Self { in_flight_events, settle_events, cached_keys, restarts, dead_letters } = self;
         write!(
             f,
             "{in_flight_events} events in flight, {settle_events} in a settlement, {cached_keys} keys in memory, \
-             {restarts} restarts"
+             {restarts} restarts, {dead_letters} dead letters in a row"
         )
     }
 }
@@ -60,6 +67,8 @@ impl Plan {
             settle_events: rng.pick(&[1, 2, 5, 1_000]),
             cached_keys: rng.pick(&[1, 2, 10_000]),
             restarts: rng.pick(&[1, 10, 10]),
+            // From a copy: what is drawn after it stays as it was before there was this limit.
+            dead_letters: rng.clone().pick(&[1, 2, 100, 100]),
         };
         let mut actions = Vec::with_capacity(stage.steps + stage.inputs.len());
         let mut sent = 0;

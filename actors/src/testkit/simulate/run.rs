@@ -4,7 +4,10 @@
 use std::{cell::Cell, collections::BTreeSet, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use pandaflow::{Group, Partition, policy::restart_budget::RestartLimits};
+use pandaflow::{
+    Group, Partition,
+    policy::{dead_letter_budget::DeadLetterLimits, restart_budget::RestartLimits},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -138,9 +141,10 @@ impl Run<'_> {
         Life::Ended
     }
 
-    /// A processor is over its restart budget: the process drains and ends, and whoever runs it starts another.
+    /// A processor is over its restart budget, or takes no more events since it has made too many dead letters: the process drains and
+    /// ends, and whoever runs it starts another.
     async fn has_failed(&self, runtime: &Runtime) -> bool {
-        let failed = runtime.failed().now_or_never();
+        let failed = runtime.failed().now_or_never().or_else(|| runtime.halted().now_or_never());
         if let Some(reason) = &failed {
             self.world.watch.lock().note(|| format!("the process ends: {reason}"));
             runtime.drain(DRAIN).await;
@@ -284,6 +288,7 @@ fn config(limits: Limits) -> RuntimeConfig {
         settle_events: limits.settle_events,
         cached_keys: NonZeroUsize::new(limits.cached_keys).unwrap_or(NonZeroUsize::MIN),
         restarts: RestartLimits { restarts: limits.restarts, ..RestartLimits::default() },
+        dead_letters: DeadLetterLimits { in_a_row: limits.dead_letters, percent: 100 },
         ..RuntimeConfig::default()
     }
 }

@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn what_does_not_matter_is_left_out() {
-        let limits = Limits { in_flight_events: 1, settle_events: 1, cached_keys: 1, restarts: 1 };
+        let limits =
+            Limits { in_flight_events: 1, settle_events: 1, cached_keys: 1, restarts: 1, dead_letters: 1 };
         let plan = Plan { limits, actions: (0..100).map(Action::Send).collect() };
         let needed = [Action::Send(3), Action::Send(50), Action::Send(97)];
         let least = shrink(plan, |plan| needed.iter().all(|action| plan.actions.contains(action)));
