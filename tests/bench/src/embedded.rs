@@ -130,7 +130,7 @@ async fn run_ours(file: &Path, shape: &Shape, round: usize) -> Result<(Spent, Ta
 }
 
 /// Puts the payments into the log.
-async fn publish(transport: &dyn Transport, shape: &Shape) -> Result<(), BenchError> {
+pub(crate) async fn publish(transport: &dyn Transport, shape: &Shape) -> Result<(), BenchError> {
     let topic = topic(TOPIC)?;
     let create = |name| TopicToCreate { topic: name, ..stage::topic_to_create(shape, &topic) };
     transport.create_topics(vec![create(topic.clone()), create(self::topic(BALANCES)?)]).await?;

@@ -4,6 +4,7 @@
 
 pub mod delay;
 pub mod embedded;
+pub mod failing;
 mod framework;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -17,8 +18,10 @@ mod till;
 mod usage;
 
 pub use framework::BenchError;
-pub use options::{BrokerOptions, Cli, Dedup, Guarantee, Only, Options, Workload};
+pub use options::{BrokerOptions, Cli, Dedup, FailingOptions, Guarantee, Only, Options, Workload};
 pub use report::Report;
+
+use failing::Failing;
 
 /// Runs the workload that the command line names; nothing comes back where only one side was asked for.
 ///
@@ -28,6 +31,8 @@ pub async fn run(workload: &Workload) -> Result<Option<Report>, BenchError> {
     match workload {
         Workload::Memory(options) => memory::run(options).await,
         Workload::Embedded(options) => embedded::run(options).await.map(Some),
+        Workload::Storm(options) => failing::run(Failing::Storm, options).await.map(Some),
+        Workload::Poison(options) => failing::run(Failing::Poison, options).await.map(Some),
         Workload::Delay(broker) if broker.bootstrap.is_none() => delay::run(&broker.options).await.map(Some),
         Workload::Delay(broker) => on_broker("delay", broker).await.map(Some),
         Workload::Consume(broker) => on_broker("consume", broker).await.map(Some),

@@ -22,6 +22,10 @@ pub enum Workload {
     Memory(Options),
     /// Consume, change state, emit one output, durably; the bound is a bare SQLite loop that writes the same rows.
     Embedded(Options),
+    /// One event in ten fails twice and is tried again 10 ms to 100 ms later; the bound is the same program without failures.
+    Storm(FailingOptions),
+    /// All events of one key fail for a day, so that it is parked; the bound is the same program without failures.
+    Poison(FailingOptions),
     /// Handlers that wait; the bound is max(longest chain of events that wait for each other, total ÷ concurrency). On the
     /// memory transport, or with --bootstrap on a broker.
     Delay(BrokerOptions),
@@ -31,6 +35,17 @@ pub enum Workload {
     Transform(BrokerOptions),
     /// From produced to handled at an even rate, in percentiles; the bound is a bare StreamConsumer's.
     Latency(BrokerOptions),
+}
+
+/// What a workload with failures needs beside.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FailingOptions {
+    /// What all workloads share.
+    #[command(flatten)]
+    pub options: Options,
+    /// On the embedded store, with 200,000 events, in place of memory's.
+    #[arg(long)]
+    pub embedded: bool,
 }
 
 /// What a workload on a broker needs beside.
@@ -96,7 +111,7 @@ pub enum Dedup {
 /// The options that all workloads share. What is not given is the workload's own default.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
-    /// How many events [default: memory and consume 1000000, transform 500000, embedded 200000, latency 50000, delay 10000].
+    /// How many events [default: memory, storm, poison and consume 1000000, transform 500000, embedded 200000, latency 50000, delay 10000].
     #[arg(long)]
     pub n: Option<u64>,
     /// How many keys they are spread over [default: 10000; delay 20].
@@ -143,6 +158,7 @@ impl Workload {
     pub fn options(&self) -> &Options {
         match self {
             Self::Memory(options) | Self::Embedded(options) => options,
+            Self::Storm(failing) | Self::Poison(failing) => &failing.options,
             Self::Delay(broker) | Self::Consume(broker) | Self::Transform(broker) | Self::Latency(broker) => {
                 &broker.options
             }

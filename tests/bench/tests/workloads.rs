@@ -40,6 +40,17 @@ fn embedded_tells_its_rate_beside_the_bare_loop_s() {
 }
 
 #[test]
+fn storm_and_poison_tell_their_rates_beside_those_without_failures() {
+    for workload in ["storm", "poison"] {
+        for place in [&[][..], &["--embedded"]] {
+            let size = ["--n", "2000", "--keys", "50", "--rounds", "2"];
+            let report = bench(&[&[workload][..], &size, place].concat());
+            assert_complete(&report, workload, 2000);
+        }
+    }
+}
+
+#[test]
 fn delay_tells_its_time_beside_what_no_scheduler_could_beat() {
     for order in ["key", "partition", "none"] {
         let report = bench(&[
