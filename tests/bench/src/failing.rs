@@ -96,7 +96,7 @@ impl Place {
             return Ok(Self::Memory(MemoryStage::set(shape).await?));
         }
         let folder = tempfile::tempdir()?;
-        let transport = EmbeddedTransport::open(&file(folder.path()), EmbeddedConfig::default())?;
+        let transport = EmbeddedTransport::open(file(folder.path()), EmbeddedConfig::default())?;
         embedded::publish(&transport, shape).await?;
         transport.close().await;
         Ok(Self::Embedded(folder))
@@ -106,7 +106,7 @@ impl Place {
         Ok(match self {
             Self::Memory(stage) => Arc::new(stage.transport.clone()),
             Self::Embedded(folder) => {
-                Arc::new(EmbeddedTransport::open(&file(folder.path()), EmbeddedConfig::default())?)
+                Arc::new(EmbeddedTransport::open(file(folder.path()), EmbeddedConfig::default())?)
             }
         })
     }
