@@ -187,8 +187,8 @@ async fn a_halted_processor_leaves_what_is_parked_where_it_is() {
     assert_eq!(kit.dead_letters().len(), 1);
 }
 
-/// Halts and new starts, with drains in between: no event is lost, doubled or out of order, and no life makes more dead letters in a
-/// row than it may.
+/// Halts and new starts, with drains in between: no event is lost, doubled or out of order, and no life makes more dead letters than
+/// its successes and its budget allow.
 #[test]
 fn nothing_is_lost_or_doubled_however_often_it_halts() {
     let jobs = vec((0..4_u8, prop::bool::weighted(0.4)), 1..80);
@@ -201,8 +201,13 @@ fn nothing_is_lost_or_doubled_however_often_it_halts() {
             .collect();
         jobs.iter().for_each(|job| _ = kit.send("jobs", job.clone()));
         let bad: Vec<u64> = jobs.iter().filter(|job| !job.steps.is_empty()).map(|job| job.no).collect();
+        let mut before = Ledger::default();
         for life in 0.. {
             kit.advance(Duration::from_secs(10)).await;
+            let now = kit.ledger::<Worker>();
+            let rows = now.succeeded - before.succeeded + 1;
+            assert!(now.dead_lettered - before.dead_lettered <= rows * in_a_row, "life {life}: {now:?}");
+            before = now;
             if kit.runtime().is_idle().await.unwrap() {
                 break;
             }
