@@ -93,28 +93,27 @@ impl BrokerLog {
         commits.filter(|commit| commit.group.starts_with(prefix)).collect()
     }
 
-    /// Records of these topics that a group has not committed.
+    /// Records of these topics that a group has not committed. The ends of transactions, which take offsets, are none.
     ///
     /// # Panics
     /// If the broker doesn't answer within half a minute.
     #[must_use]
     pub fn behind(&self, group: &str, topics: &[String]) -> i64 {
         let consumer = self.consumer(group);
-        let mut list = TopicPartitionList::new();
+        let mut behind = 0;
         for topic in topics {
+            let mut list = TopicPartitionList::new();
             list.add_partition_range(topic, 0, self.partitions(&consumer, topic) - 1);
-        }
-        let committed = consumer.committed_offsets(list, PATIENCE).expect("commits can be read");
-        let behind = committed.elements().into_iter().map(|element| {
-            let (_, end) = consumer
-                .fetch_watermarks(element.topic(), element.partition(), PATIENCE)
-                .expect("the end of a partition can be asked");
-            match element.offset() {
-                Offset::Offset(next) => end - next,
-                _ => end,
+            let next = consumer.committed_offsets(list, PATIENCE).expect("commits can be read");
+            for partition in 0..i32::try_from(next.count()).expect("a topic has few partitions") {
+                let mut next = next.find_partition(topic, partition).expect("all were asked for");
+                if next.offset() == Offset::Invalid {
+                    next.set_offset(Offset::Beginning).expect("a beginning is an offset");
+                }
             }
-        });
-        behind.sum()
+            each_from(&consumer, &next, |_| behind += 1);
+        }
+        behind
     }
 
     fn consumer(&self, group: &str) -> BaseConsumer {
@@ -138,7 +137,7 @@ impl BrokerLog {
     ///
     /// # Panics
     /// If the broker doesn't answer within half a minute.
-    pub fn each(&self, topic: &str, mut each: impl FnMut(Written)) {
+    pub fn each(&self, topic: &str, each: impl FnMut(Written)) {
         let consumer = self.consumer("tests.reader");
         let partitions = self.partitions(&consumer, topic);
         assert!(partitions > 0, "{topic} is not there");
@@ -146,20 +145,26 @@ impl BrokerLog {
         for partition in 0..partitions {
             list.add_partition_offset(topic, partition, Offset::Beginning).expect("a beginning is an offset");
         }
-        consumer.assign(&list).expect("partitions can be assigned");
-        let (mut open, mut heard) = ((0..partitions).collect::<BTreeSet<i32>>(), Instant::now());
-        while !open.is_empty() {
-            match consumer.poll(Duration::from_millis(200)) {
-                Some(Ok(message)) => {
-                    heard = Instant::now();
-                    each(written(&message));
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
-                // The client goes on by itself.
-                Some(Err(_)) | None => {}
+        each_from(&consumer, &list, each);
+    }
+}
+
+/// Calls `each` for the records that there are now from these offsets of one topic on.
+fn each_from(consumer: &BaseConsumer, list: &TopicPartitionList, mut each: impl FnMut(Written)) {
+    consumer.assign(list).expect("partitions can be assigned");
+    let partitions = list.elements().into_iter().map(|place| place.partition());
+    let (mut open, mut heard) = (partitions.collect::<BTreeSet<i32>>(), Instant::now());
+    while !open.is_empty() {
+        match consumer.poll(Duration::from_millis(200)) {
+            Some(Ok(message)) => {
+                heard = Instant::now();
+                each(written(&message));
             }
-            assert!(heard.elapsed() < PATIENCE, "nothing comes from {topic}");
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
+            // The client goes on by itself.
+            Some(Err(_)) | None => {}
         }
+        assert!(heard.elapsed() < PATIENCE, "nothing comes from {list:?}");
     }
 }
 

@@ -138,10 +138,11 @@ impl Core {
     /// process. Blocks.
     pub(super) fn committing(
         &self,
+        guarantee: Guarantee,
         group: &Group,
         partition: Partition,
     ) -> Result<Arc<Outsider>, StoreError> {
-        if self.config.guarantee == Guarantee::AtLeastOnce {
+        if guarantee == Guarantee::AtLeastOnce {
             return self.outsider(group);
         }
         let tally = self.names.changelog(group);
