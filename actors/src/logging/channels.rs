@@ -84,4 +84,9 @@ impl<D: Drain<Ok = (), Err = Never>> Drain for Filter<D> {
         }
         Ok(())
     }
+
+    /// Whether any channel takes it: a line's own is known once there is a line.
+    fn is_enabled(&self, level: slog::Level) -> bool {
+        self.levels.0.iter().any(|most| level_of(level) <= *most)
+    }
 }

@@ -12,7 +12,7 @@ use pandaflow::{
     policy::{restart_budget::Restart, retry::Verdict as Next},
     ports::{AttemptChange, FailedAttempts, Filing, Verdict},
 };
-use slog::Logger;
+use slog::{Drain as _, Logger};
 
 use super::{
     claim::lease_ends,
@@ -54,6 +54,8 @@ pub(crate) enum How<S> {
     Duplicate,
     /// Given up on; the letter is confirmed or goes with the settlement.
     DeadLettered(Filing),
+    /// Failed, and to be tried again after this wait, for which it keeps its lane.
+    Again(Duration),
     /// Failed, and to be tried again at this time, with its key out of the way until then.
     Parked(Timestamp),
     /// Not handled, since the task drains or fails: it comes again in the next life.
@@ -72,7 +74,7 @@ impl From<Draining> for Trouble {
     }
 }
 
-/// Brings one event to its end. Attempts at it are made one after the other, so that its key keeps its order.
+/// Makes one attempt at an event. Further ones are made while it keeps its lane, so that its key keeps its order.
 ///
 /// What is seldom waited for stands in boxes, here and below: every event has room for all that it could wait for. What each
 /// event waits for is pinned where it is made: awaited by value, it would be copied there, whole.
@@ -88,6 +90,8 @@ pub(crate) async fn run<P: StreamProcessor>(env: Rc<Env<P>>, work: Work<P>) -> E
         }
         Some(Verdict::Fresh) | None => Ok(true),
     };
+    // No further attempt asks once more whose it is.
+    delivery.verdict = delivery.verdict.map(|_| Verdict::Fresh);
     let how = match is_ours {
         Ok(true) => pin!(handle(&env, &mut permit, &mut processor, &mut delivery, &mut broken)).await,
         Ok(false) => How::Duplicate,
@@ -106,63 +110,77 @@ async fn handle<P: StreamProcessor>(
     delivery: &mut Delivery,
     broken: &mut Option<String>,
 ) -> How<P::State> {
-    loop {
-        let mut chain = None;
-        let failure = match pin!(attempt(env, permit.take(), processor, delivery, &mut chain)).await {
-            Ok(effects) => return How::Succeeded(effects),
-            Err(Trouble::Draining) => return How::GivenBack,
-            Err(Trouble::Failed(failure)) => failure,
-        };
-        let log = event_log(env, delivery, chain);
-        delivery.failed += 1;
-        env.telemetry.borrow_mut().batch.failed(failure.class);
-        let now = env.clock.now();
-        let first_failed = *delivery.first_failed.get_or_insert(now);
-        let rebuild = rebuild_wait(env, &log, processor.is_none(), &failure).unwrap_or_else(|reason| {
+    let mut chain = None;
+    let failure = match pin!(attempt(env, permit.take(), processor, delivery, &mut chain)).await {
+        Ok(effects) => return How::Succeeded(effects),
+        Err(Trouble::Draining) => return How::GivenBack,
+        Err(Trouble::Failed(failure)) => failure,
+    };
+    delivery.failed += 1;
+    env.telemetry.borrow_mut().batch.failed(failure.class);
+    let now = env.clock.now();
+    let first_failed = *delivery.first_failed.get_or_insert(now);
+    let rebuild = match processor {
+        Some(_) => Duration::ZERO,
+        None => rebuild_wait(env, &event_log(env, delivery, chain), &failure).unwrap_or_else(|reason| {
             *broken = Some(reason);
             Duration::ZERO
-        });
-        env.outage.borrow_mut().failed(delivery.failed, failure.class, env.started.elapsed());
-        let random = spread(env, delivery);
-        let next = env.policy.after(delivery.failed, now.since(first_failed), &failure, random);
-        match in_place_or_parked(env, delivery, next) {
-            Next::Retry { wait } => {
-                note_failed(env, delivery);
-                if broken.is_some() {
-                    return How::GivenBack;
-                }
-                env.telemetry.borrow_mut().batch.retries += 1;
-                let wait = wait.max(rebuild);
-                slog::debug!(log, "attempt failed: trying again"; "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
-                if Box::pin(env.wait(wait)).await.is_err() {
-                    return How::GivenBack;
-                }
+        }),
+    };
+    env.outage.borrow_mut().failed(delivery.failed, failure.class, env.started.elapsed());
+    let random = spread(env, delivery);
+    let next = env.policy.after(delivery.failed, now.since(first_failed), &failure, random);
+    match in_place_or_parked(env, delivery, next) {
+        Next::Retry { wait } => {
+            note_failed(env, delivery);
+            if broken.is_some() {
+                return How::GivenBack;
             }
-            Next::Park { wait } => {
-                env.telemetry.borrow_mut().batch.retries += 1;
-                slog::debug!(log, "attempt failed: parked"; "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
-                // The lane has its wait, too; if the task drains, the next one has a new struct anyway.
-                if !rebuild.is_zero() {
-                    let _ = Box::pin(env.wait(rebuild)).await;
-                }
-                return How::Parked(now.after(wait));
+            env.telemetry.borrow_mut().batch.retries += 1;
+            let wait = wait.max(rebuild);
+            log_attempt(env, delivery, chain, "attempt failed: trying again", &failure, wait);
+            How::Again(wait)
+        }
+        Next::Park { wait } => {
+            env.telemetry.borrow_mut().batch.retries += 1;
+            log_attempt(env, delivery, chain, "attempt failed: parked", &failure, wait);
+            // The lane has its wait, too; if the task drains, the next one has a new struct anyway.
+            if !rebuild.is_zero() {
+                let _ = Box::pin(env.wait(rebuild)).await;
             }
-            Next::GiveUp => {
-                // As where the letter is not filed: its last attempt is made again in the task's next life.
-                if Box::pin(within_budget(env, &log, &failure)).await.is_err() {
-                    // The lane ends with the task, which has drained.
-                    *broken = None;
-                    return How::GivenBack;
-                }
-                let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
-                return match Box::pin(file(env, &log, delivery, failure, tries)).await {
-                    Ok(filing) => How::DeadLettered(filing),
-                    // The attempt is not counted, as after a crash: without its letter its failure is not known, so that
-                    // the last attempt has to be made again, and not one more.
-                    Err(Draining) => How::GivenBack,
-                };
+            How::Parked(now.after(wait))
+        }
+        Next::GiveUp => {
+            let log = event_log(env, delivery, chain);
+            // As where the letter is not filed: its last attempt is made again in the task's next life.
+            if Box::pin(within_budget(env, &log, &failure)).await.is_err() {
+                // The lane ends with the task, which has drained.
+                *broken = None;
+                return How::GivenBack;
+            }
+            let tries = Tries { attempts: delivery.failed, first_failed, last_failed: now };
+            match Box::pin(file(env, &log, delivery, failure, tries)).await {
+                Ok(filing) => How::DeadLettered(filing),
+                // The attempt is not counted, as after a crash: without its letter its failure is not known, so that
+                // the last attempt has to be made again, and not one more.
+                Err(Draining) => How::GivenBack,
             }
         }
+    }
+}
+
+/// In a storm of failures nothing is made for a line that nobody reads.
+fn log_attempt<P: StreamProcessor>(
+    env: &Env<P>,
+    delivery: &Delivery,
+    chain: Option<EventId>,
+    what: &'static str,
+    failure: &Failure,
+    wait: Duration,
+) {
+    if env.process_log.is_debug_enabled() {
+        let log = event_log(env, delivery, chain);
+        slog::debug!(log, "{}", what; "attempt" => delivery.failed, "class" => failure.class.as_str(), "error" => &failure.message, "wait" => ?wait);
     }
 }
 
@@ -274,12 +292,8 @@ fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {
 fn rebuild_wait<P: StreamProcessor>(
     env: &Env<P>,
     log: &Logger,
-    gone: bool,
     failure: &Failure,
 ) -> Result<Duration, String> {
-    if !gone {
-        return Ok(Duration::ZERO);
-    }
     env.telemetry.borrow_mut().batch.lane_restarts += 1;
     slog::warn!(log, "a lane is rebuilt"; "error" => &failure.message, "kind" => ?failure.kind);
     match env.rebuilds.borrow_mut().failed(env.started.elapsed()) {

@@ -8,6 +8,7 @@ mod commit;
 mod drain;
 mod ended;
 mod halted;
+mod in_place;
 mod intake;
 mod park;
 mod settle;
@@ -39,7 +40,9 @@ use pandaflow::{
     ports::{Applied, Batch, Demand, FailedAttempts, ParkedEvent, SettlementStore, Unsettled},
 };
 
-use self::{commit::Committing, drain::Drainage, intake::Prepared, settle::Under};
+use self::{
+    commit::Committing, drain::Drainage, in_place::WaitInPlace, intake::Prepared, settle::Under,
+};
 use super::{
     applied::AppliedEvents,
     attempt::{self, Ended, Work},
@@ -162,6 +165,8 @@ pub(crate) struct Task<P: StreamProcessor> {
     waiting: FuturesUnordered<LocalBoxFuture<'static, Option<Ended<P>>>>,
     /// Whether some of them have not been polled since they began to wait.
     began_to_wait: bool,
+    /// Events between two attempts.
+    in_place: WaitInPlace<P>,
     open: OpenSettlement,
     /// Events that have ended in a transaction of their handler's, which is to be committed with them. Their lanes wait.
     committing: VecDeque<Box<Committing<P>>>,
@@ -247,6 +252,7 @@ impl<P: StreamProcessor> Task<P> {
             asking: None,
             waiting: FuturesUnordered::new(),
             began_to_wait: false,
+            in_place: WaitInPlace::default(),
             open,
             committing: VecDeque::new(),
             under: BTreeMap::new(),

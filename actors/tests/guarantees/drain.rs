@@ -72,12 +72,17 @@ async fn a_drain_ends_at_its_deadline_and_what_still_ran_comes_again() {
 
 #[actix::test]
 async fn a_drain_that_has_nothing_to_wait_for_ends_at_once() {
-    let (mut kit, _) = start().await;
+    let (mut kit, journal) = start().await;
     kit.send("jobs", Job::new("ada", 0, &[Then::Fail; 9]));
     kit.advance(Duration::from_millis(1)).await;
     let before = kit.now();
     assert!(kit.stop().await);
     assert!(kit.now().since(before) < Duration::from_millis(100), "a retry's wait is not waited for");
+    // Nobody has the event: it is not consumed, and not claimed.
+    assert_eq!(kit.ledger::<Worker>(), Ledger::default());
+    kit.restart().await;
+    kit.advance(Duration::from_millis(1)).await;
+    assert_eq!(journal.started(), [(0, 1), (0, 2)], "its first attempt is counted, and it is tried again at once");
 }
 
 #[actix::test]

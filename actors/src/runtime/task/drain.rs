@@ -85,6 +85,8 @@ impl<P: StreamProcessor> Handler<Drain> for Task<P> {
         let waiting = self.waiting_to_start();
         self.ready.clear();
         self.give_back(&waiting);
+        let between_attempts = self.in_place.give_up();
+        self.give_back(&between_attempts);
         self.env.begin_drain();
     }
 }

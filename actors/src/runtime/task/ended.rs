@@ -36,6 +36,7 @@ impl<P: StreamProcessor> Task<P> {
                 }
                 self.settled(delivery, Outcome::DeadLettered);
             }
+            How::Again(wait) => return self.wait_in_place(lane, processor, delivery, wait),
             How::Parked(due) => self.park(delivery, due),
             How::GivenBack => self.give_back(std::slice::from_ref(&delivery)),
         }

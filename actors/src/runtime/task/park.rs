@@ -96,7 +96,7 @@ impl<P: StreamProcessor> Task<P> {
     /// show when that is over.
     #[inline]
     pub(super) fn waits_out_an_outage(&self) -> bool {
-        self.env.outage.borrow().is_on() && !self.waiting.is_empty()
+        self.env.outage.borrow().is_on() && !(self.waiting.is_empty() && self.in_place.is_empty())
     }
 
     /// The event, if it is to be begun. Not if its key is parked: then it goes behind the others; nor if it came from parking and

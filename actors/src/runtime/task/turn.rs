@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use pandaflow::StreamProcessor;
 use tokio::time::Instant;
 
-use super::Task;
+use super::{Task, in_place::InPlace};
 use crate::runtime::{attempt::Work, delivery::Delivery, lanes::LaneNo, permits::Permit, seats::Begun};
 
 /// Events that are begun in one turn at most: so many that those of one lane find it in the processor's cache.
@@ -28,6 +28,7 @@ impl<P: StreamProcessor> Task<P> {
         if self.env.halt.is_set() && self.halted.is_none() {
             self.tell_halt();
         }
+        self.come_back(began);
         loop {
             self.prepare(cx);
             while let Poll::Ready(Some(Some(ended))) = self.waiting.poll_next_unpin(cx) {
@@ -52,6 +53,7 @@ impl<P: StreamProcessor> Task<P> {
             cx.waker().wake_by_ref();
         }
         self.set_alarm(cx);
+        self.wait_for_the_first(cx);
     }
 
     /// Whether there are events that wait for nothing but their turn.
@@ -64,10 +66,10 @@ impl<P: StreamProcessor> Task<P> {
     fn has_next(&self) -> bool {
         // Once the task has failed, nothing may overtake the event that it failed at.
         let enters = !self.entering.as_slice().is_empty() && self.lanes.have_room();
-        self.failure.is_none()
-            && (enters || !self.ready.is_empty())
+        let begins = (enters || !self.ready.is_empty())
             && !self.waits_out_an_outage()
-            && !self.env.halt.is_set()
+            && !self.env.halt.is_set();
+        self.failure.is_none() && (begins || self.in_place.are_due())
     }
 
     /// Begins events, at most `budget`, while there are permits. Tells what is left of the budget: nothing, once the turn
@@ -104,9 +106,12 @@ impl<P: StreamProcessor> Task<P> {
         }
     }
 
-    /// Goes on with the event that came first of those that can begin. Those in lanes came before those that enter.
+    /// Goes on with the event that came first of those that can begin. Those that are tried again came before those in lanes, and
+    /// these before those that enter.
     fn run_next(&mut self, permit: Permit) {
-        if let Some(Reverse((_, no))) = self.ready.pop() {
+        if let Some(InPlace { lane, processor, delivery }) = self.in_place.next_due() {
+            self.attempt(Work { lane, processor, delivery, permit });
+        } else if let Some(Reverse((_, no))) = self.ready.pop() {
             if let Some(delivery) = self.lanes.lane(no).queue.pop() {
                 self.begin(no, delivery, permit);
             }
@@ -136,7 +141,11 @@ impl<P: StreamProcessor> Task<P> {
         let lane = self.lanes.lane(no);
         lane.busy = true;
         let processor = lane.processor.take();
-        match self.seats.begin(Work { lane: no, processor, delivery, permit }) {
+        self.attempt(Work { lane: no, processor, delivery, permit });
+    }
+
+    fn attempt(&mut self, work: Work<P>) {
+        match self.seats.begin(work) {
             Begun::Ended(ended) => self.end(ended),
             Begun::Waits(event) => {
                 self.began_to_wait = true;
