@@ -127,7 +127,7 @@ async fn handle<P: StreamProcessor>(
             Duration::ZERO
         }),
     };
-    env.outage.borrow_mut().failed(delivery.failed, failure.class, env.started.elapsed());
+    env.outage.borrow_mut().failed(delivery.failed, failure.class, since_start(env));
     let random = spread(env, delivery);
     let next = env.policy.after(delivery.failed, now.since(first_failed), &failure, random);
     match in_place_or_parked(env, delivery, next) {
@@ -257,7 +257,7 @@ async fn attempt<P: StreamProcessor>(
                 Ok(()) => match ctx.finish() {
                     Ok(effects) => match writable(env, delivery, &effects) {
                         Ok(()) => {
-                            env.outage.borrow_mut().succeeded(delivery.failed + 1, || env.started.elapsed());
+                            env.outage.borrow_mut().succeeded(delivery.failed + 1, || since_start(env));
                             env.letters.borrow_mut().succeeded();
                             return Ok(effects);
                         }
@@ -280,6 +280,11 @@ async fn attempt<P: StreamProcessor>(
     };
     *chain = Some(correlation).filter(|chain| !chain.0.is_nil());
     Err(Trouble::Failed(failure))
+}
+
+/// How long the task had been there when its last attempt ended.
+fn since_start<P: StreamProcessor>(env: &Env<P>) -> Duration {
+    env.telemetry.borrow().now().duration_since(env.started)
 }
 
 fn build<P: StreamProcessor>(env: &Env<P>) -> Result<Box<P>, Failure> {

@@ -40,9 +40,7 @@ use pandaflow::{
     ports::{Applied, Batch, Demand, FailedAttempts, ParkedEvent, SettlementStore, Unsettled},
 };
 
-use self::{
-    commit::Committing, drain::Drainage, in_place::WaitInPlace, intake::Prepared, settle::Under,
-};
+use self::{commit::Committing, drain::Drainage, in_place::WaitInPlace, intake::Prepared, settle::Under};
 use super::{
     applied::AppliedEvents,
     attempt::{self, Ended, Work},

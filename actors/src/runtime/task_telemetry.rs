@@ -121,6 +121,11 @@ impl TaskTelemetry {
         }
     }
 
+    /// When the last attempt ended, if that was just now; otherwise the clock is read.
+    pub(crate) fn now(&self) -> Instant {
+        self.ended_at.unwrap_or_else(Instant::now)
+    }
+
     /// The next attempt does not follow the last one at once.
     pub(crate) fn interrupt(&mut self) {
         self.ended_at = None;

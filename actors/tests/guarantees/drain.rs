@@ -82,7 +82,11 @@ async fn a_drain_that_has_nothing_to_wait_for_ends_at_once() {
     assert_eq!(kit.ledger::<Worker>(), Ledger::default());
     kit.restart().await;
     kit.advance(Duration::from_millis(1)).await;
-    assert_eq!(journal.started(), [(0, 1), (0, 2)], "its first attempt is counted, and it is tried again at once");
+    assert_eq!(
+        journal.started(),
+        [(0, 1), (0, 2)],
+        "its first attempt is counted, and it is tried again at once"
+    );
 }
 
 #[actix::test]

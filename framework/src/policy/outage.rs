@@ -31,6 +31,8 @@ const COUNTS_FOR: Duration = Duration::from_secs(60);
 pub struct OutageWatch {
     /// When the last first attempts were, and whether they failed; a ring.
     seen: Vec<(Duration, bool)>,
+    /// How many of them failed.
+    failed: usize,
     next: usize,
     on: bool,
 }
@@ -65,6 +67,10 @@ impl OutageWatch {
             ErrorClass::Authentication | ErrorClass::Business | ErrorClass::Poison => false,
         };
         self.note(at, outside);
+        // However old they are, these are too few.
+        if self.failed * 100 < LEAST * SHARE {
+            return;
+        }
         let counted = self.seen.iter().filter(|(then, _)| at.saturating_sub(*then) <= COUNTS_FOR);
         let (all, failed) =
             counted.fold((0, 0), |(all, failed), (_, bad)| (all + 1, failed + usize::from(*bad)));
@@ -72,10 +78,12 @@ impl OutageWatch {
     }
 
     fn note(&mut self, at: Duration, failed: bool) {
+        self.failed += usize::from(failed);
         if self.seen.len() < WINDOW {
             self.seen.push((at, failed));
         } else {
-            self.seen[self.next] = (at, failed);
+            let (_, forgotten) = std::mem::replace(&mut self.seen[self.next], (at, failed));
+            self.failed -= usize::from(forgotten);
             self.next = (self.next + 1) % WINDOW;
         }
     }

@@ -66,9 +66,8 @@ impl<P: StreamProcessor> Task<P> {
     fn has_next(&self) -> bool {
         // Once the task has failed, nothing may overtake the event that it failed at.
         let enters = !self.entering.as_slice().is_empty() && self.lanes.have_room();
-        let begins = (enters || !self.ready.is_empty())
-            && !self.waits_out_an_outage()
-            && !self.env.halt.is_set();
+        let begins =
+            (enters || !self.ready.is_empty()) && !self.waits_out_an_outage() && !self.env.halt.is_set();
         self.failure.is_none() && (begins || self.in_place.are_due())
     }
 
