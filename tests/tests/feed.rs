@@ -55,3 +55,35 @@ fn a_feed_publishes_each_event_once_and_in_order_however_often_its_broker_is_kil
         *before = tick.timestamp;
     }
 }
+
+#[test]
+fn a_feed_that_stood_still_for_longer_than_a_transaction_may_take_goes_on() {
+    let Some(broker) = given(KAFKA) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let prefix = format!("t{}-", uuid::Uuid::now_v7().simple());
+    let mut feed = AlphaPanda::on_kafka(home.path(), &[shipped_feed("us-ibm-20131007-trades.zip")])
+        .variable("KAFKA__BOOTSTRAP_SERVERS", &broker)
+        .variable("KAFKA__PREFIX", &prefix)
+        .variable("KAFKA__TRANSACTION_TIMEOUT", "1s")
+        .variable("REDIS__URL", &given("PANDAFLOW_TEST_REDIS").unwrap())
+        .variable("API__BIND", "127.0.0.1:0")
+        .command("feed")
+        .option("--rate=2500")
+        .start();
+    feed.until_line(" s left, ");
+    for _ in 0..3 {
+        assert!(feed.live(Duration::from_millis(600)), "the feed ended:\n{}", feed.said());
+        feed.signal("STOP");
+        // The broker looks every second for transactions that have taken too long.
+        assert!(feed.live(Duration::from_secs(4)), "a stopped process does not end");
+        feed.signal("CONT");
+    }
+    let fed = feed.end();
+    assert_eq!(fed.status.code(), Some(0), "{}", fed.stderr);
+    let ticks = BrokerLog::at(&broker).read(&format!("{prefix}market.ticks"));
+    let ids: BTreeSet<String> = ticks.iter().map(Written::id).collect();
+    assert_eq!(
+        (ticks.len(), format!("{} of the feed's {} events are on the log\n", ids.len(), ids.len())),
+        (ids.len(), fed.stdout)
+    );
+}

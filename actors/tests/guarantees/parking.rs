@@ -298,6 +298,22 @@ async fn where_the_partition_is_the_order_nothing_is_parked() {
     assert_eq!(*made.lock().unwrap(), [("a".into(), 0, 1), ("a".into(), 0, 2), ("b".into(), 1, 1)]);
 }
 
+#[actix::test]
+async fn an_error_that_asks_to_wait_for_ever_is_waited_for_in_place_and_ends_no_task() {
+    let made = Made::default();
+    let noted = made.clone();
+    let program = Program::new().processor(move || Strict(noted.clone()));
+    let program = program.topic(TopicSpec::new("errands").partitions(1));
+    let mut kit = TestKit::start(program).await;
+    kit.send("errands", errand("a", 0, 1, u64::MAX));
+    kit.advance(Duration::from_secs(24 * 3_600)).await;
+    assert_eq!(attempts_at(&made, "a"), [(0, 1)]);
+    assert!(kit.stop().await);
+    kit.restart().await;
+    kit.run_until_idle().await;
+    assert_eq!(attempts_at(&made, "a"), [(0, 1), (0, 2)]);
+}
+
 /// Stores that make parking real before the progress may stop in between: then the log brings once more what is parked.
 #[actix::test]
 async fn what_is_parked_and_comes_again_from_the_log_keeps_its_order_its_attempts_and_its_count() {

@@ -17,6 +17,9 @@ use tokio::time::{Instant, Sleep};
 use super::Task;
 use crate::runtime::{delivery::Delivery, lanes::LaneNo};
 
+/// An error may ask for any wait; more than a year is for ever, and a clock has no more than it has.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// An event between two attempts, with the lane that it keeps and the lane's struct.
 pub(super) struct InPlace<P> {
     pub(super) lane: LaneNo,
@@ -109,7 +112,7 @@ impl<P: StreamProcessor> Task<P> {
             return self.let_go(lane, processor);
         }
         let event = InPlace { lane, processor, delivery };
-        self.in_place.until.push(Reverse(Until { at: Instant::now() + wait, event }));
+        self.in_place.until.push(Reverse(Until { at: Instant::now() + wait.min(FOR_EVER), event }));
     }
 
     /// Those whose wait is over are tried again in this turn, in the order of their times.

@@ -1,6 +1,9 @@
 //! The settlement port: hands settlements to the settler of their owner.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
@@ -15,6 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     acquire::{Purpose, Search, look_up},
     changelog::state_key,
+    config::KafkaConfig,
     core::Core,
     failure::store_error,
     owners::{Committer, Former},
@@ -39,7 +43,8 @@ impl SettlementStore for KafkaSettlement {
         partition: Partition,
         topics: Vec<TopicName>,
     ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        self.acquire_under(self.0.config.guarantee, group, partition, topics)
+        let KafkaConfig { guarantee, commit_interval, .. } = self.0.config;
+        self.acquire_under(guarantee, commit_interval, group, partition, topics)
     }
 
     /// Exactly once under either guarantee: a producer that a broker's crash has cost its memory, or that is made anew,
@@ -52,7 +57,8 @@ impl SettlementStore for KafkaSettlement {
     ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
         let config = &self.0.config;
         let guarantee = if config.settle_in.is_some() { config.guarantee } else { Guarantee::ExactlyOnce };
-        self.acquire_under(guarantee, group, partition, sources)
+        // It hands over one settlement after the other, each with all that has come meanwhile: an interval would only hold it up.
+        self.acquire_under(guarantee, Duration::ZERO, group, partition, sources)
     }
 
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
@@ -107,6 +113,7 @@ impl KafkaSettlement {
     fn acquire_under(
         &self,
         guarantee: Guarantee,
+        interval: Duration,
         group: Group,
         partition: Partition,
         topics: Vec<TopicName>,
@@ -115,7 +122,7 @@ impl KafkaSettlement {
         let acquired = self.0.background.spawn(async move {
             Former::wait_for([core.owners.take(&group, partition)]).await;
             let (asking, name) = (Arc::clone(&core), group.clone());
-            let committing = move || asking.committing(guarantee, &name, partition);
+            let committing = move || asking.committing(guarantee, &name, partition, interval);
             let outsider = core.background.ask(committing).await?;
             let asked = Arc::clone(&outsider);
             let committed = move |list| asked.committed(list);
