@@ -77,7 +77,7 @@ impl Publisher {
         };
         transport.create_topics(sources.iter().map(name).collect()).await?;
         let store = transport.settlement();
-        let acquired = store.acquire_to_publish(group, Partition(0), sources).await?;
+        let acquired = store.acquire(group, Partition(0), sources).await?;
         let published =
             acquired.progress.into_iter().map(|(source, progress)| (source, progress.next)).collect();
         let (waiting, under_way) = (VecDeque::new(), VecDeque::new());

@@ -37,15 +37,6 @@ impl SettlementStore for Settling {
         self.store.acquire(group, partition, topics)
     }
 
-    fn acquire_to_publish(
-        &self,
-        group: Group,
-        partition: Partition,
-        sources: Vec<TopicName>,
-    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        self.store.acquire_to_publish(group, partition, sources)
-    }
-
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let (settled, outbox) = (self.store.settle(settlement), self.database.outbox());
         async move {

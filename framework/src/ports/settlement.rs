@@ -190,18 +190,6 @@ pub trait SettlementStore: Send + Sync {
         topics: Vec<TopicName>,
     ) -> BoxFuture<'static, Result<Acquired, StoreError>>;
 
-    /// The same for one who puts events from outside onto the log: what it settles becomes real once, also where those who
-    /// read the log settle at least once. An event that comes from outside has no step before it whose consumers
-    /// look for an id that came twice. By default as [`acquire`](Self::acquire).
-    fn acquire_to_publish(
-        &self,
-        group: Group,
-        partition: Partition,
-        sources: Vec<TopicName>,
-    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        self.acquire(group, partition, sources)
-    }
-
     /// Makes a settlement real, all of it or nothing. Those of one owner become real in the order of the calls;
     /// after one failed, later ones of the same owner fail too until the failed one has been tried again.
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>>;

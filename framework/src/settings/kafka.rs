@@ -134,7 +134,7 @@ crate::section! {
         /// With `exactly-once`: how far apart the beginnings of two transactions are, unless much waits. What a step emits
         /// is seen by the next one once its transaction is committed.
         pub commit_interval: Duration = "100ms" in "1ms"..="10s",
-        /// With `exactly-once`, and for publishers: how long a transaction may take before the broker ends it. What lies behind a transaction
+        /// With `exactly-once`: how long a transaction may take before the broker ends it. What lies behind a transaction
         /// whose process has died is not seen before that.
         pub transaction_timeout: Duration = "10s" in "1s"..="15m",
         /// The folder in which this machine keeps what changelogs and tables add up to, so that a process that starts again

@@ -188,7 +188,6 @@ fn all_ends_as_if_left_alone(form: &Form) {
     );
     println!("{}", told["ledger"]);
 
-    outputs::ticks_are_there_once(&log, events);
     ledgers::balance(&log, &told);
     if by_offsets {
         ledgers::commits_never_go_back(&log);

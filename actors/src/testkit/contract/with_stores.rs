@@ -65,15 +65,6 @@ impl SettlementStore for Marking {
         self.settlement.acquire(group, partition, topics)
     }
 
-    fn acquire_to_publish(
-        &self,
-        group: Group,
-        partition: Partition,
-        sources: Vec<TopicName>,
-    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        self.settlement.acquire_to_publish(group, partition, sources)
-    }
-
     fn settle(&self, mut settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let (store, dedup) = (Arc::clone(&self.settlement), Arc::clone(&self.dedup));
         async move {

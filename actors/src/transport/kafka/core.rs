@@ -59,7 +59,7 @@ pub(super) struct Core {
     pub(super) outbox_filled: Arc<Notify>,
     relay: Mutex<Option<JoinHandle<()>>>,
     outsiders: Mutex<HashMap<Group, Arc<Outsider>>>,
-    /// Those that make transactions for a partition that was acquired without joining its group: publishers, others exactly once, and
+    /// Those that make transactions for a partition that was acquired without joining its group: exactly-once publishers, and
     /// the relay.
     publishing: Mutex<HashMap<(Group, Partition), Arc<Publishing>>>,
     /// Subscriptions under way, for whoever closes the transport.
@@ -135,19 +135,17 @@ impl Core {
     }
 
     /// Who commits for a partition of a group that nobody has joined. Exactly-once it fences whoever did before, in any
-    /// process, and begins a transaction at most once in an interval. Blocks.
+    /// process. Blocks.
     pub(super) fn committing(
         &self,
-        guarantee: Guarantee,
         group: &Group,
         partition: Partition,
-        interval: Duration,
     ) -> Result<Arc<Outsider>, StoreError> {
-        if guarantee == Guarantee::AtLeastOnce {
+        if self.config.guarantee == Guarantee::AtLeastOnce {
             return self.outsider(group);
         }
         let tally = self.names.changelog(group);
-        let publishing = self.publishing(group, partition, interval, &tally)?;
+        let publishing = self.publishing(group, partition, self.config.commit_interval, &tally)?;
         Ok(publishing.take_over()?.0)
     }
 

@@ -1,9 +1,6 @@
 //! The settlement port: hands settlements to the settler of their owner.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pandaflow::{
@@ -18,7 +15,6 @@ use tokio::sync::oneshot;
 use super::{
     acquire::{Purpose, Search, look_up},
     changelog::state_key,
-    config::KafkaConfig,
     core::Core,
     failure::store_error,
     owners::{Committer, Former},
@@ -34,31 +30,36 @@ const OUTPUTS_AT_ONCE: usize = 8;
 pub(super) struct KafkaSettlement(pub(super) Arc<Core>);
 
 impl SettlementStore for KafkaSettlement {
-    /// For those who are no members of the group, under the transport's own guarantee. At least once, owners in this process
-    /// are fenced, and a broker takes their commits only while the group has no members; exactly once, owners in any
-    /// process are fenced.
+    /// For those who are no members of the group, such as publishers, under the transport's own guarantee. At least once,
+    /// owners in this process are fenced, and a broker takes their commits only while the group has no members; exactly
+    /// once, owners in any process are fenced.
     fn acquire(
         &self,
         group: Group,
         partition: Partition,
         topics: Vec<TopicName>,
     ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        let KafkaConfig { guarantee, commit_interval, .. } = self.0.config;
-        self.acquire_under(guarantee, commit_interval, group, partition, topics)
-    }
-
-    /// Exactly once under either guarantee: a producer that a broker's crash has cost its memory, or that is made anew,
-    /// may write again what is there. With settlements in PostgreSQL the outbox sees to it.
-    fn acquire_to_publish(
-        &self,
-        group: Group,
-        partition: Partition,
-        sources: Vec<TopicName>,
-    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        let config = &self.0.config;
-        let guarantee = if config.settle_in.is_some() { config.guarantee } else { Guarantee::ExactlyOnce };
-        // It hands over one settlement after the other, each with all that has come meanwhile: an interval would only hold it up.
-        self.acquire_under(guarantee, Duration::ZERO, group, partition, sources)
+        let core = Arc::clone(&self.0);
+        let acquired = self.0.background.spawn(async move {
+            Former::wait_for([core.owners.take(&group, partition)]).await;
+            let (asking, name) = (Arc::clone(&core), group.clone());
+            let outsider = core.background.ask(move || asking.committing(&name, partition)).await?;
+            let asked = Arc::clone(&outsider);
+            let committed = move |list| asked.committed(list);
+            let search = Search {
+                group: group.clone(),
+                partitions: vec![partition],
+                topics,
+                purpose: Purpose::Settling,
+                marks: false,
+                wanted: Arc::new(|_| true),
+            };
+            let mut found = look_up(&core, committed, search).await?;
+            let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;
+            let guarantee = core.config.guarantee;
+            Ok(core.owners.begin(&core, &group, found, guarantee, Committer::Outsider(outsider)))
+        });
+        async move { acquired.await.unwrap_or_else(|error| Err(store_error(error.to_string()))) }.boxed()
     }
 
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
@@ -110,37 +111,6 @@ impl SettlementStore for KafkaSettlement {
 }
 
 impl KafkaSettlement {
-    fn acquire_under(
-        &self,
-        guarantee: Guarantee,
-        interval: Duration,
-        group: Group,
-        partition: Partition,
-        topics: Vec<TopicName>,
-    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        let core = Arc::clone(&self.0);
-        let acquired = self.0.background.spawn(async move {
-            Former::wait_for([core.owners.take(&group, partition)]).await;
-            let (asking, name) = (Arc::clone(&core), group.clone());
-            let committing = move || asking.committing(guarantee, &name, partition, interval);
-            let outsider = core.background.ask(committing).await?;
-            let asked = Arc::clone(&outsider);
-            let committed = move |list| asked.committed(list);
-            let search = Search {
-                group: group.clone(),
-                partitions: vec![partition],
-                topics,
-                purpose: Purpose::Settling,
-                marks: false,
-                wanted: Arc::new(|_| true),
-            };
-            let mut found = look_up(&core, committed, search).await?;
-            let found = found.pop().ok_or_else(|| store_error("nothing was found of a partition"))?;
-            Ok(core.owners.begin(&core, &group, found, guarantee, Committer::Outsider(outsider)))
-        });
-        async move { acquired.await.unwrap_or_else(|error| Err(store_error(error.to_string()))) }.boxed()
-    }
-
     fn hand_over(
         &self,
         settlement: Settlement,

@@ -194,15 +194,6 @@ impl SettlementStore for MirroredSettlement {
         self.store.acquire(group, partition, topics)
     }
 
-    fn acquire_to_publish(
-        &self,
-        group: Group,
-        partition: Partition,
-        sources: Vec<TopicName>,
-    ) -> BoxFuture<'static, Result<Acquired, StoreError>> {
-        self.store.acquire_to_publish(group, partition, sources)
-    }
-
     fn settle(&self, settlement: Settlement) -> BoxFuture<'static, Result<(), Box<Unsettled>>> {
         let noted = self.note(&settlement);
         self.mirrored(noted, self.store.settle(settlement))

@@ -1,5 +1,6 @@
 //! Publishing the feed: a thread reads and encodes ticks, a task puts them on `market.ticks`, each exactly once.
 
+mod already;
 mod pace;
 mod reader;
 
@@ -17,7 +18,7 @@ use pandaflow_actors::{NotPublished, Publisher};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 pub(super) use self::pace::Pace;
-use self::reader::Reader;
+use self::{already::latest_ids, reader::Reader};
 use super::setup::Opened;
 use crate::feed::FileSummary;
 
@@ -94,6 +95,7 @@ impl FeedPublisher {
         let sources: Vec<TopicName> = files.iter().map(source_name).collect();
         let publisher = Publisher::open(transport, opened.setup.feed_group(), sources.clone()).await;
         let publisher = publisher.map_err(|error| error.to_string())?;
+        let latest = latest_ids(opened, files).await?;
         let published: Vec<u64> = sources.iter().map(|source| publisher.published(source)).collect();
         let before = published.iter().sum();
         let shared = Arc::new(Shared {
@@ -107,6 +109,7 @@ impl FeedPublisher {
             files: files.to_vec(),
             published,
             sources: sources.clone(),
+            latest,
             batch: pace.batch(),
             shared: shared.clone(),
         };

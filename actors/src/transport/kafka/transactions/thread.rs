@@ -179,11 +179,7 @@ impl<C: ConsumerContext + 'static> Transactor<C> {
         let written = if self.apart.is_some() { client.write_apart(&records) } else { client.write(records) };
         let held = || waiting.iter().all(|waiting| waiting.request.is_held());
         let committed = written.and_then(|()| client.commit(&list_of(waiting), &group, begun, held));
-        Ok(committed.err().map(|trouble| match trouble {
-            // The broker has ended it, which takes the name away as another owner would: the committed note tells which.
-            Trouble::Fenced(why) if begun.elapsed() >= setup.timeout => Trouble::Unknown(why),
-            trouble => trouble,
-        }))
+        Ok(committed.err())
     }
 
     /// Has a new producer end what the old one left open, however long the broker is away.

@@ -5,7 +5,10 @@ use std::sync::{Arc, atomic::Ordering};
 use pandaflow::{EventId, Outgoing, Timestamp, TopicName};
 use tokio::sync::mpsc;
 
-use super::{Shared, Ticks};
+use super::{
+    Shared, Ticks,
+    already::{Already, Latest},
+};
 use crate::feed::{Feed, FeedTick, FileSummary};
 
 /// Who puts ticks on the log, in their envelopes.
@@ -16,6 +19,8 @@ pub(super) struct Reader {
     pub(super) files: Vec<FileSummary>,
     pub(super) published: Vec<u64>,
     pub(super) sources: Vec<TopicName>,
+    /// The latest tick of each instrument on the log, where that may be ahead of what is known to be published.
+    pub(super) latest: Latest,
     /// Ticks that are published together, at most.
     pub(super) batch: usize,
     pub(super) shared: Arc<Shared>,
@@ -31,12 +36,16 @@ impl Reader {
     fn read(&self, send: &mpsc::Sender<Ticks>) -> Result<(), String> {
         let mut feed = Feed::go_on(&self.files, &self.published).map_err(|error| error.to_string())?;
         let topic = TopicName::new("market.ticks");
+        let mut already = Already::look(&mut feed, &self.latest, |tick| self.id(tick))?;
+        let mut feed = already.take_looked_at().into_iter().map(Ok).chain(feed);
         loop {
             let (mut ticks, mut counts) = (Vec::with_capacity(self.batch), vec![0; self.files.len()]);
             for tick in feed.by_ref().take(self.batch) {
                 let tick = tick.map_err(|error| error.to_string())?;
                 counts[tick.file] += 1;
-                ticks.push(self.encode(&topic, &tick)?);
+                if !already.is_there(&tick) {
+                    ticks.push(self.encode(&topic, &tick)?);
+                }
             }
             let last = counts.iter().all(|count| *count == 0);
             if last
