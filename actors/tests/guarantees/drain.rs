@@ -78,7 +78,7 @@ async fn a_drain_that_has_nothing_to_wait_for_ends_at_once() {
     let before = kit.now();
     assert!(kit.stop().await);
     assert!(kit.now().since(before) < Duration::from_millis(100), "a retry's wait is not waited for");
-    // Nobody has the event: it is not consumed, and not claimed.
+    // Nothing of it is stored but its attempt.
     assert_eq!(kit.ledger::<Worker>(), Ledger::default());
     kit.restart().await;
     kit.advance(Duration::from_millis(1)).await;

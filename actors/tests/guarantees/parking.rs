@@ -104,6 +104,13 @@ async fn start_errands(config: RuntimeConfig) -> (TestKit, Made) {
     (TestKit::start_with(program, config, |services| services).await, made)
 }
 
+async fn start_strict() -> (TestKit, Made) {
+    let made = Made::default();
+    let noted = made.clone();
+    let program = Program::new().processor(move || Strict(noted.clone()));
+    (TestKit::start(program.topic(TopicSpec::new("errands").partitions(1))).await, made)
+}
+
 /// How many events of the log may be under way at once in these tests.
 const FEW: usize = 8;
 
@@ -285,11 +292,7 @@ async fn without_an_order_an_event_is_parked_alone() {
 
 #[actix::test]
 async fn where_the_partition_is_the_order_nothing_is_parked() {
-    let made = Made::default();
-    let noted = made.clone();
-    let program = Program::new().processor(move || Strict(noted.clone()));
-    let program = program.topic(TopicSpec::new("errands").partitions(1));
-    let mut kit = TestKit::start(program).await;
+    let (mut kit, made) = start_strict().await;
     kit.send("errands", errand("a", 0, 1, 60));
     kit.send("errands", errand("b", 1, 0, 0));
     kit.advance(Duration::from_secs(30)).await;
@@ -300,11 +303,7 @@ async fn where_the_partition_is_the_order_nothing_is_parked() {
 
 #[actix::test]
 async fn an_error_that_asks_to_wait_for_ever_is_waited_for_in_place_and_ends_no_task() {
-    let made = Made::default();
-    let noted = made.clone();
-    let program = Program::new().processor(move || Strict(noted.clone()));
-    let program = program.topic(TopicSpec::new("errands").partitions(1));
-    let mut kit = TestKit::start(program).await;
+    let (mut kit, made) = start_strict().await;
     kit.send("errands", errand("a", 0, 1, u64::MAX));
     kit.advance(Duration::from_secs(24 * 3_600)).await;
     assert_eq!(attempts_at(&made, "a"), [(0, 1)]);

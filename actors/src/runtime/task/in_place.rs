@@ -1,7 +1,7 @@
 //! Waiting in place: events between two attempts, which keep their lanes.
 //!
-//! They are looked at in each turn, and not each woken by a timer of its own: where much fails and the arbiter is busy, a
-//! timer's thousands wake late, and what waits behind those events fills all that a task may take in.
+//! They are looked at in each turn, and not each woken by a timer of its own: where much fails and the arbiter is busy, timers
+//! go off late, and what waits behind those events fills all that a task may take in.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use super::Task;
 use crate::runtime::{delivery::Delivery, lanes::LaneNo};
 
-/// An error may ask for any wait; more than a year is for ever, and a clock has no more than it has.
+/// An error may ask for any wait, and no clock goes that far: more than a year is for ever.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// An event between two attempts, with the lane that it keeps and the lane's struct.
